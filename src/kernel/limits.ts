@@ -26,6 +26,30 @@ export const ENDPOINTS_MAX = 6;
 /** Encoded certificate: version, key, zone, roles, not-after, block, signature. */
 export const CERTIFICATE_BYTES_MAX = 128;
 
+/** What one claim takes in a node slot. */
+export const CLAIM_BYTES = 9;
+/** A node slot less its certificate, its claims and their field heads: hostname, endpoints, labels, devices. */
+export const NODE_FACTS_BYTES_MAX =
+  SLOT_BODY_BYTES_MAX - CERTIFICATE_BYTES_MAX - CLAIMS_MAX * CLAIM_BYTES - 8;
+
+/** One text of a service: flake, program, argument, value or path, in UTF-8. */
+export const TEXT_BYTES_MAX = 400;
+export const ARGS_MAX = 32;
+export const ENV_MAX = 32;
+export const PORTS_MAX = 16;
+export const DEVICES_MAX = 8;
+export const LABELS_MAX = 16;
+export const LABEL_VALUE_BYTES_MAX = 63;
+export const REPLICAS_MAX = 1_000;
+/** Services of one manifest. */
+export const MANIFEST_SERVICES_MAX = 64;
+/** Objects and lists inside each other in a JSON or YAML document people write. */
+export const DOCUMENT_DEPTH_MAX = 16;
+/** The daemon's configuration file. */
+export const CONFIGURATION_BYTES_MAX = 64 * 1024;
+/** Nodes named in the configuration to join the cluster through. */
+export const SEED_PEERS_MAX = 32;
+
 /** Nodes of a cluster, the dead included. */
 export const MEMBERS_MAX = 1_100;
 /** Slots of all kinds. */
@@ -46,6 +70,10 @@ export const HANDSHAKES_MAX = 16;
 export const LOG_BYTES_MAX = 8 * 1024 * 1024;
 /** Bytes of one group commit; records wait in memory meanwhile. */
 export const LOG_BATCH_BYTES = 256 * 1024;
+/** One record of the log: a slot, or a local note of this node's own. */
+export const LOG_RECORD_BYTES_MAX = 1_024;
+/** A log smaller than this is never worth a snapshot. */
+export const LOG_SNAPSHOT_BYTES_MIN = 64 * 1024;
 
 /** An API request's body. */
 export const API_BODY_BYTES_MAX = 64 * 1024;
@@ -53,10 +81,27 @@ export const API_BODY_BYTES_MAX = 64 * 1024;
 export const FLIGHT_RECORDER_BYTES = 1024 * 1024;
 /** One service's captured output on disk: two files of this size. */
 export const SERVICE_LOG_BYTES = 1024 * 1024;
+/** A captured line; a longer one is cut in pieces of this size. */
+export const SERVICE_LOG_LINE_BYTES_MAX = 8 * 1024;
+/** How far back into a service's log one request for its last lines reaches. */
+export const SERVICE_LOG_TAIL_BYTES_MAX = 256 * 1024;
+/** Followers of one service's log; one more is refused. */
+export const SERVICE_LOG_FOLLOWERS_MAX = 16;
+
+/** A DNS query; a longer one is dropped unread. */
+export const DNS_QUERY_BYTES_MAX = 4096;
+/** A DNS answer over UDP, whatever the asker allows: below every link's MTU (DNS flag day 2020). */
+export const DNS_UDP_ANSWER_BYTES_MAX = 1232;
+/** Instances in one DNS answer; a busier service shows a rotating part. */
+export const DNS_INSTANCES_MAX = 8;
+/** DNS connections over TCP at a time; one more is closed at once. */
+export const DNS_TCP_CONNECTIONS_MAX = 16;
 
 assert(HEADER_BYTES + PAYLOAD_BYTES + TAG_BYTES === PACKET_BYTES, "a packet is its three parts");
 assert(RECORD_BYTES_MAX + 8 <= PAYLOAD_BYTES, "a record and its frame's head fit one packet");
 assert(CLAIMS_MAX * 9 + CERTIFICATE_BYTES_MAX < SLOT_BODY_BYTES_MAX / 1.3, "claims fit a node slot");
 assert(ARENA_BYTES * 2 < LOG_BYTES_MAX, "a snapshot fits the log twice");
+assert(RECORD_BYTES_MAX + 64 <= LOG_RECORD_BYTES_MAX, "a slot and its mark fit a log record");
+assert(LOG_RECORD_BYTES_MAX * 64 <= LOG_BATCH_BYTES, "a group commit gathers many records");
 assert(ARENA_BYTES >= SLOTS_MAX * 200, "the arena serves a full table of usual slots");
 assert(PEER_QUEUE_PACKETS * SESSIONS_MAX <= OUTBOX_PACKETS, "one peer cannot starve the others");
