@@ -99,7 +99,10 @@ export const DNS_TCP_CONNECTIONS_MAX = 16;
 
 assert(HEADER_BYTES + PAYLOAD_BYTES + TAG_BYTES === PACKET_BYTES, "a packet is its three parts");
 assert(RECORD_BYTES_MAX + 8 <= PAYLOAD_BYTES, "a record and its frame's head fit one packet");
-assert(CLAIMS_MAX * 9 + CERTIFICATE_BYTES_MAX < SLOT_BODY_BYTES_MAX / 1.3, "claims fit a node slot");
+assert(
+  CLAIMS_MAX * 9 + CERTIFICATE_BYTES_MAX < SLOT_BODY_BYTES_MAX / 1.3,
+  "claims fit a node slot",
+);
 assert(ARENA_BYTES * 2 < LOG_BYTES_MAX, "a snapshot fits the log twice");
 assert(RECORD_BYTES_MAX + 64 <= LOG_RECORD_BYTES_MAX, "a slot and its mark fit a log record");
 assert(LOG_RECORD_BYTES_MAX * 64 <= LOG_BATCH_BYTES, "a group commit gathers many records");
