@@ -1,0 +1,62 @@
+// What runs services on this machine, whatever it is made of: child processes here,
+// systemd units elsewhere. It does as it is told and reports what happens; what should run
+// is decided in reconcile.ts.
+
+import type { ServiceSpec } from "../schema/service.ts";
+
+/**
+ * - `starting`: the pre-start command runs, or the program runs and is not known to be well.
+ * - `healthy`: its health check passes, or it has none and has stayed up for a moment.
+ * - `unhealthy`: it runs, and its health check fails.
+ * - `backoff`: it ended, and is started again after a wait.
+ * - `refused`: this engine cannot run it; the detail says why. It is not tried again.
+ * - `stopping`: it was told to end and has not yet.
+ */
+export const INSTANCE_STATES = [
+  "starting",
+  "healthy",
+  "unhealthy",
+  "backoff",
+  "refused",
+  "stopping",
+] as const;
+export type InstanceState = (typeof INSTANCE_STATES)[number];
+
+/** One service on this node. There is at most one of each name. */
+export interface Instance {
+  readonly name: string;
+  /** Which version of the service: the low 32 bits of its record's fingerprint. */
+  readonly generation: number;
+  readonly spec: ServiceSpec;
+}
+
+export interface InstanceStatus {
+  readonly name: string;
+  readonly generation: number;
+  readonly state: InstanceState;
+  /** For people: why it is in this state; empty when there is nothing to say. */
+  readonly detail: string;
+  /** How often it was started again after it ended by itself. */
+  readonly restartCount: number;
+}
+
+/** An instance's new state. After `stopped` the engine no longer lists it. */
+export type OnInstanceState = (
+  name: string,
+  state: InstanceState | "stopped",
+  detail: string,
+) => void;
+
+/** Calls return at once; what comes of them is told through `OnInstanceState`. */
+export interface Engine {
+  /**
+   * Runs `instance`. One of the same name and another generation is stopped first; the same
+   * generation again has no effect.
+   */
+  start(instance: Instance): void;
+  /** Ends the instance of this name, if there is one. */
+  stop(name: string): void;
+  list(): readonly InstanceStatus[];
+  /** Ends all instances, then calls `done`. Nothing can be started afterwards. */
+  close(done: () => void): void;
+}
