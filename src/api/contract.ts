@@ -1,48 +1,63 @@
-// What the API's JSON answers look like, for the daemon that gives them and the commands that
-// read them. Times are Unix milliseconds; keys and ids are lower-case hex.
+// What the daemon answers on its unix socket, as JSON: the one description that server and
+// command line share. Times are Unix milliseconds, sizes bytes, ids 16 hex digits.
 
 import type { Endpoint } from "../kernel/ports.ts";
 import type { MemberStatus } from "../schema/frame.ts";
 import type { NodeId } from "../schema/node-id.ts";
 import type { ClaimState } from "../schema/node-info.ts";
-import type { ServiceSpec } from "../schema/service.ts";
+import type { Architecture, ServiceSpec } from "../schema/service.ts";
 
-/** Every answer with a status of 400 and above. */
+/** Every answer outside 2xx, save for health's own. */
 export interface ErrorAnswer {
-  readonly error: {
-    /** Stable, for programs. */
-    readonly code: string;
-    readonly message: string;
-    /** What to do next. */
-    readonly hint?: string;
-    /** The single mistakes of a document, each as a person reads it. */
-    readonly problems?: readonly string[];
-  };
+  readonly error: ErrorBody;
 }
 
+export interface ErrorBody {
+  /** Stable, for programs: `not-found`, `manifest-invalid`, `log-unavailable` … */
+  readonly code: string;
+  /** What was found and what is allowed. */
+  readonly message: string;
+  /** What to do next. */
+  readonly hint?: string;
+  /** The mistakes in a manifest, one an entry. */
+  readonly problems?: readonly ManifestProblem[];
+  /** Services of the same request that were written before the one that failed. */
+  readonly written?: readonly DeployedService[];
+}
+
+export interface ManifestProblem {
+  /** Such as `services[0].ports[1].port`; empty for the whole document. */
+  readonly path: string;
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+  readonly sourceLine: string;
+}
+
+/** One thing that is wrong with this node, until it is right again. */
 export interface HealthProblem {
   readonly code: string;
   readonly message: string;
 }
 
-/** `GET /health`, with status 200 or 503. */
+/** `GET /health`: 200 when ok, 503 otherwise. */
 export interface HealthAnswer {
   readonly ok: boolean;
   readonly problems: readonly HealthProblem[];
 }
 
-/** One instance as this node's engine sees it. */
-export interface EngineInstanceAnswer {
+export interface InstanceAnswer {
   readonly service: string;
   readonly state: string;
+  /** Why it is in this state; empty when there is nothing to say. */
   readonly detail: string;
-  readonly pid: number | null;
   readonly restarts: number;
+  /** Since when it has been in this state. */
   readonly sinceMs: number;
   readonly generation: number;
 }
 
-/** `GET /status`, and the data of the stream's first event. */
+/** `GET /status`. */
 export interface StatusAnswer {
   readonly version: string;
   readonly node: {
@@ -56,13 +71,13 @@ export interface StatusAnswer {
     readonly uptimeMs: number;
   };
   readonly cluster: {
-    /** The root key's id. */
     readonly rootId: NodeId;
     /** Equal on nodes with equal tables. */
     readonly rootHash: string;
+    /** The highest revocation this node knows. */
     readonly revocationBlock: number;
     readonly synced: boolean;
-    /** This node's certificate was revoked or has expired. */
+    /** This node's own certificate was revoked or has expired. */
     readonly excluded: boolean;
     readonly members: Readonly<Record<MemberStatus, number>>;
   };
@@ -74,10 +89,31 @@ export interface StatusAnswer {
   readonly log: { readonly state: string; readonly sizeBytes: number };
   readonly engine: {
     readonly kind: string;
-    readonly instances: readonly EngineInstanceAnswer[];
+    readonly instances: readonly InstanceAnswer[];
+    /** Services placed here that do not run yet, and why. */
+    readonly waiting: readonly { readonly service: string; readonly reason: string }[];
   };
-  /** Counters since the start. */
-  readonly network: Readonly<Record<string, number>>;
+  readonly network: {
+    readonly packetsReceived: number;
+    readonly packetsSent: number;
+    /** Datagrams that were not ours, not openable, or malformed inside. */
+    readonly packetsRefused: number;
+    /** Datagrams dropped before anything was looked at: not 1024 bytes, or too many at once. */
+    readonly datagramsDropped: number;
+    /** Packets dropped because the socket took no more. */
+    readonly sendsDropped: number;
+    readonly sendErrors: number;
+    readonly sessions: number;
+    readonly handshakesStarted: number;
+    readonly handshakesRefused: number;
+    readonly dnsQueries: number;
+  };
+  readonly process: {
+    readonly pid: number;
+    readonly residentBytes: number;
+    /** The longest that a tick came late within the last minute. */
+    readonly loopLagMs: number;
+  };
   readonly health: HealthAnswer;
 }
 
@@ -89,11 +125,13 @@ export interface MemberAnswer {
   readonly zone: number;
   readonly roles: readonly string[];
   readonly endpoints: readonly Endpoint[];
-  readonly arch: string;
+  readonly arch: Architecture;
   readonly memoryMiB: number;
   readonly draining: boolean;
+  /** Null without a session. */
   readonly rttMs: number | null;
   readonly incarnation: number;
+  /** When its certificate expires. */
   readonly notAfterMs: number;
 }
 
@@ -102,44 +140,49 @@ export interface MembersAnswer {
   readonly members: readonly MemberAnswer[];
 }
 
-/** A service's instance, as the node that runs it published it. */
-export interface InstanceAnswer {
+export interface ServiceInstanceAnswer {
   readonly nodeId: NodeId;
   readonly hostname: string;
   readonly state: ClaimState;
   readonly generation: number;
-  /** Whether it runs the service's newest version. */
+  /** Whether it runs what is deployed now, and not what was before. */
   readonly current: boolean;
 }
 
-/** One of `GET /services`, and the whole of `GET /services/NAME`. */
+/** `GET /services/NAME`. */
 export interface ServiceAnswer {
   readonly name: string;
   readonly key: string;
   readonly author: NodeId;
   readonly stamp: number;
   readonly updatedAtMs: number;
+  /** Which version is deployed. */
+  readonly generation: number;
   readonly spec: ServiceSpec;
-  /** Instances there should be, as far as eligible nodes go. */
+  /** How many instances there should be. */
   readonly wanted: number;
-  /** Of those, the ones that are healthy. */
+  /** How many instances of any generation are healthy. */
   readonly healthy: number;
-  readonly instances: readonly InstanceAnswer[];
+  /** Where it is placed, best first; fewer than wanted when too few nodes are eligible. */
+  readonly owners: readonly NodeId[];
+  /** What living nodes say they run. */
+  readonly instances: readonly ServiceInstanceAnswer[];
 }
 
+/** `GET /services`. */
 export interface ServicesAnswer {
   readonly services: readonly ServiceAnswer[];
 }
 
-/** One service that was written. */
 export interface DeployedService {
   readonly name: string;
   readonly key: string;
   readonly stamp: number;
-  readonly generation: number;
+  /** Null when another write has replaced it meanwhile. */
+  readonly generation: number | null;
 }
 
-/** `POST /deploy`. */
+/** `POST /deploy`: sent once the log has it durably. */
 export interface DeployAnswer {
   readonly services: readonly DeployedService[];
 }
@@ -150,7 +193,41 @@ export interface UndeployAnswer {
   readonly stamp: number;
 }
 
+/** `POST /revocations`. */
+export interface RevocationAnswer {
+  readonly key: string;
+  readonly stamp: number;
+}
+
 /** `POST /flight`. */
-export interface FlightFileAnswer {
+export interface FlightAnswer {
   readonly file: string;
+}
+
+/**
+ * The events of `GET /stream` (text/event-stream), by name. The first is `hello`; a comment
+ * comes every 15 s; `id:` counts the events of one daemon run.
+ */
+export interface StreamEvents {
+  readonly hello: StatusAnswer;
+  readonly member: { readonly nodeId: NodeId; readonly status: MemberStatus };
+  /** A service was written or deleted. */
+  readonly service: {
+    readonly key: string;
+    readonly name: string | null;
+    readonly deleted: boolean;
+  };
+  /** An instance on this node. */
+  readonly instance: {
+    readonly service: string;
+    readonly state: string;
+    readonly detail: string;
+  };
+  /** A write through this daemon became durable. */
+  readonly deploy: { readonly name: string; readonly stamp: number; readonly deleted: boolean };
+  readonly revocation: { readonly nodeId: NodeId };
+  readonly synced: Record<string, never>;
+  readonly excluded: Record<string, never>;
+  readonly "log-failure": { readonly message: string };
+  readonly "log-recovered": Record<string, never>;
 }
