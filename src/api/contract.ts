@@ -1,63 +1,50 @@
-// What the daemon answers on its unix socket, as JSON: the one description that server and
-// command line share. Times are Unix milliseconds, sizes bytes, ids 16 hex digits.
+// What the API's JSON answers look like, for the daemon that gives them and the commands that
+// read them. Times are Unix milliseconds; keys and ids are lower-case hex.
 
 import type { Endpoint } from "../kernel/ports.ts";
 import type { MemberStatus } from "../schema/frame.ts";
 import type { NodeId } from "../schema/node-id.ts";
 import type { ClaimState } from "../schema/node-info.ts";
-import type { Architecture, ServiceSpec } from "../schema/service.ts";
+import type { ServiceSpec } from "../schema/service.ts";
 
-/** Every answer outside 2xx, save for health's own. */
+/** Every answer with a status of 400 and above. */
 export interface ErrorAnswer {
-  readonly error: ErrorBody;
+  readonly error: {
+    /** Stable, for programs. */
+    readonly code: string;
+    readonly message: string;
+    /** What to do next. */
+    readonly hint?: string;
+    /** The single mistakes of a document, each as a person reads it. */
+    readonly problems?: readonly string[];
+    /** Services of the same request that were written before the one that failed. */
+    readonly written?: readonly DeployedService[];
+  };
 }
 
-export interface ErrorBody {
-  /** Stable, for programs: `not-found`, `manifest-invalid`, `log-unavailable` … */
-  readonly code: string;
-  /** What was found and what is allowed. */
-  readonly message: string;
-  /** What to do next. */
-  readonly hint?: string;
-  /** The mistakes in a manifest, one an entry. */
-  readonly problems?: readonly ManifestProblem[];
-  /** Services of the same request that were written before the one that failed. */
-  readonly written?: readonly DeployedService[];
-}
-
-export interface ManifestProblem {
-  /** Such as `services[0].ports[1].port`; empty for the whole document. */
-  readonly path: string;
-  readonly line: number;
-  readonly column: number;
-  readonly message: string;
-  readonly sourceLine: string;
-}
-
-/** One thing that is wrong with this node, until it is right again. */
 export interface HealthProblem {
   readonly code: string;
   readonly message: string;
 }
 
-/** `GET /health`: 200 when ok, 503 otherwise. */
+/** `GET /health`, with status 200 or 503. */
 export interface HealthAnswer {
   readonly ok: boolean;
   readonly problems: readonly HealthProblem[];
 }
 
-export interface InstanceAnswer {
+/** One instance as this node's engine sees it. */
+export interface EngineInstanceAnswer {
   readonly service: string;
   readonly state: string;
-  /** Why it is in this state; empty when there is nothing to say. */
   readonly detail: string;
+  readonly pid: number | null;
   readonly restarts: number;
-  /** Since when it has been in this state. */
   readonly sinceMs: number;
   readonly generation: number;
 }
 
-/** `GET /status`. */
+/** `GET /status`, and the data of the stream's first event. */
 export interface StatusAnswer {
   readonly version: string;
   readonly node: {
@@ -71,13 +58,13 @@ export interface StatusAnswer {
     readonly uptimeMs: number;
   };
   readonly cluster: {
+    /** The root key's id. */
     readonly rootId: NodeId;
     /** Equal on nodes with equal tables. */
     readonly rootHash: string;
-    /** The highest revocation this node knows. */
     readonly revocationBlock: number;
     readonly synced: boolean;
-    /** This node's own certificate was revoked or has expired. */
+    /** This node's certificate was revoked or has expired. */
     readonly excluded: boolean;
     readonly members: Readonly<Record<MemberStatus, number>>;
   };
@@ -89,32 +76,35 @@ export interface StatusAnswer {
   readonly log: { readonly state: string; readonly sizeBytes: number };
   readonly engine: {
     readonly kind: string;
-    readonly instances: readonly InstanceAnswer[];
+    readonly instances: readonly EngineInstanceAnswer[];
     /** Services placed here that do not run yet, and why. */
     readonly waiting: readonly { readonly service: string; readonly reason: string }[];
   };
-  readonly network: {
-    readonly packetsReceived: number;
-    readonly packetsSent: number;
-    /** Datagrams that were not ours, not openable, or malformed inside. */
-    readonly packetsRefused: number;
-    /** Datagrams dropped before anything was looked at: not 1024 bytes, or too many at once. */
-    readonly datagramsDropped: number;
-    /** Packets dropped because the socket took no more. */
-    readonly sendsDropped: number;
-    readonly sendErrors: number;
-    readonly sessions: number;
-    readonly handshakesStarted: number;
-    readonly handshakesRefused: number;
-    readonly dnsQueries: number;
-  };
+  readonly network: NetworkAnswer;
   readonly process: {
     readonly pid: number;
     readonly residentBytes: number;
-    /** The longest that a tick came late within the last minute. */
+    /** The latest that a tick came within the last minute. */
     readonly loopLagMs: number;
   };
   readonly health: HealthAnswer;
+}
+
+/** Counters since the start, save for the open sessions. */
+export interface NetworkAnswer {
+  readonly packetsReceived: number;
+  readonly packetsSent: number;
+  /** Datagrams that were not ours, not openable, or malformed inside. */
+  readonly packetsRefused: number;
+  /** Datagrams dropped unread: not 1024 bytes, or more than one tick's share. */
+  readonly datagramsDropped: number;
+  /** Packets dropped because the socket took no more. */
+  readonly sendsDropped: number;
+  readonly sendErrors: number;
+  readonly sessions: number;
+  readonly handshakesStarted: number;
+  readonly handshakesRefused: number;
+  readonly dnsQueries: number;
 }
 
 export interface MemberAnswer {
@@ -125,13 +115,11 @@ export interface MemberAnswer {
   readonly zone: number;
   readonly roles: readonly string[];
   readonly endpoints: readonly Endpoint[];
-  readonly arch: Architecture;
+  readonly arch: string;
   readonly memoryMiB: number;
   readonly draining: boolean;
-  /** Null without a session. */
   readonly rttMs: number | null;
   readonly incarnation: number;
-  /** When its certificate expires. */
   readonly notAfterMs: number;
 }
 
@@ -140,16 +128,17 @@ export interface MembersAnswer {
   readonly members: readonly MemberAnswer[];
 }
 
-export interface ServiceInstanceAnswer {
+/** A service's instance, as the node that runs it published it. */
+export interface InstanceAnswer {
   readonly nodeId: NodeId;
   readonly hostname: string;
   readonly state: ClaimState;
   readonly generation: number;
-  /** Whether it runs what is deployed now, and not what was before. */
+  /** Whether it runs the service's newest version. */
   readonly current: boolean;
 }
 
-/** `GET /services/NAME`. */
+/** One of `GET /services`, and the whole of `GET /services/NAME`. */
 export interface ServiceAnswer {
   readonly name: string;
   readonly key: string;
@@ -159,30 +148,28 @@ export interface ServiceAnswer {
   /** Which version is deployed. */
   readonly generation: number;
   readonly spec: ServiceSpec;
-  /** How many instances there should be. */
+  /** Instances there should be, as far as eligible nodes go; never less than one. */
   readonly wanted: number;
-  /** How many instances of any generation are healthy. */
+  /** Instances that are healthy, of any generation. */
   readonly healthy: number;
-  /** Where it is placed, best first; fewer than wanted when too few nodes are eligible. */
+  /** Where it is placed, best first. */
   readonly owners: readonly NodeId[];
-  /** What living nodes say they run. */
-  readonly instances: readonly ServiceInstanceAnswer[];
+  readonly instances: readonly InstanceAnswer[];
 }
 
-/** `GET /services`. */
 export interface ServicesAnswer {
   readonly services: readonly ServiceAnswer[];
 }
 
+/** One service that was written. */
 export interface DeployedService {
   readonly name: string;
   readonly key: string;
   readonly stamp: number;
-  /** Null when another write has replaced it meanwhile. */
-  readonly generation: number | null;
+  readonly generation: number;
 }
 
-/** `POST /deploy`: sent once the log has it durably. */
+/** `POST /deploy`. */
 export interface DeployAnswer {
   readonly services: readonly DeployedService[];
 }
@@ -193,15 +180,15 @@ export interface UndeployAnswer {
   readonly stamp: number;
 }
 
+/** `POST /flight`. */
+export interface FlightFileAnswer {
+  readonly file: string;
+}
+
 /** `POST /revocations`. */
 export interface RevocationAnswer {
   readonly key: string;
   readonly stamp: number;
-}
-
-/** `POST /flight`. */
-export interface FlightAnswer {
-  readonly file: string;
 }
 
 /**
@@ -211,18 +198,10 @@ export interface FlightAnswer {
 export interface StreamEvents {
   readonly hello: StatusAnswer;
   readonly member: { readonly nodeId: NodeId; readonly status: MemberStatus };
-  /** A service was written or deleted. */
-  readonly service: {
-    readonly key: string;
-    readonly name: string | null;
-    readonly deleted: boolean;
-  };
+  /** A service was written or deleted, here or elsewhere. */
+  readonly service: { readonly key: string; readonly deleted: boolean };
   /** An instance on this node. */
-  readonly instance: {
-    readonly service: string;
-    readonly state: string;
-    readonly detail: string;
-  };
+  readonly instance: { readonly service: string; readonly state: string; readonly detail: string };
   /** A write through this daemon became durable. */
   readonly deploy: { readonly name: string; readonly stamp: number; readonly deleted: boolean };
   readonly revocation: { readonly nodeId: NodeId };
