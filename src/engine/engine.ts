@@ -47,6 +47,17 @@ export type OnInstanceState = (
   detail: string,
 ) => void;
 
+/** What the instances print. Kept after they end, as long as there is room. */
+export interface InstanceLogs {
+  /** The last `lineCount` lines, oldest first, or fewer when no more are kept. */
+  tail(name: string, lineCount: number): readonly string[];
+  /**
+   * Calls `onLine` for every line from now on, whether the service runs yet or not.
+   * @returns what ends it, or null when too many follow already
+   */
+  follow(name: string, onLine: (line: string) => void): (() => void) | null;
+}
+
 /** Calls return at once; what comes of them is told through `OnInstanceState`. */
 export interface Engine {
   /**
@@ -57,6 +68,7 @@ export interface Engine {
   /** Ends the instance of this name, if there is one. */
   stop(name: string): void;
   list(): readonly InstanceStatus[];
+  readonly logs: InstanceLogs;
   /** Ends all instances, then calls `done`. Nothing can be started afterwards. */
   close(done: () => void): void;
 }

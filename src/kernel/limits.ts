@@ -63,8 +63,24 @@ export const PEER_QUEUE_PACKETS = 5;
 export const OUTBOX_PACKETS = 256;
 /** Peers a node keeps keys with; the least recently heard makes room. */
 export const SESSIONS_MAX = 32;
+/** Local writes waiting for the log; more are refused. */
+export const PENDING_WRITES_MAX = 256;
 /** Half-open handshakes; above half of it a cookie is asked for. */
 export const HANDSHAKES_MAX = 16;
+/** How long a handshake cookie's secret is the newest; it is accepted for as long again. */
+export const COOKIE_ROTATION_MS = 2 * 60_000;
+/** Counters below the highest one received that may still come, one bit each. */
+export const REPLAY_WINDOW_PACKETS = 2_016;
+/** Age and packets after which the initiator makes new keys. */
+export const SESSION_REKEY_MS = 10 * 60_000;
+export const SESSION_REKEY_PACKETS = 2 ** 32;
+/** How much later the responder does, when the initiator has not. */
+export const SESSION_REKEY_SLACK_MS = 60_000;
+/** Age and packets after which a session neither seals nor opens. */
+export const SESSION_EXPIRY_MS = 15 * 60_000;
+export const SESSION_PACKETS_MAX = 2 ** 33;
+/** Public keys kept imported for verifying; the least recently used makes room. */
+export const VERIFY_KEYS_MAX = 64;
 
 /** The log's file; a snapshot takes its place before it grows beyond. */
 export const LOG_BYTES_MAX = 8 * 1024 * 1024;
@@ -77,12 +93,22 @@ export const LOG_SNAPSHOT_BYTES_MIN = 64 * 1024;
 
 /** An API request's body. */
 export const API_BODY_BYTES_MAX = 64 * 1024;
+/** An API answer the commands read: a full table as JSON, with room to spare. */
+export const API_ANSWER_BYTES_MAX = 32 * 1024 * 1024;
+/** The token of `myco cluster join`, as text. */
+export const JOIN_TOKEN_CHARACTERS_MAX = 2_048;
+/** A file the commands read whole: a key, a manifest. */
+export const COMMAND_FILE_BYTES_MAX = 64 * 1024;
 /** The flight recorder's ring. */
 export const FLIGHT_RECORDER_BYTES = 1024 * 1024;
 /** One service's captured output on disk: two files of this size. */
 export const SERVICE_LOG_BYTES = 1024 * 1024;
 /** A captured line; a longer one is cut in pieces of this size. */
 export const SERVICE_LOG_LINE_BYTES_MAX = 8 * 1024;
+/** What is read of one output stream of a service in a second; above it the service waits. */
+export const SERVICE_OUTPUT_BYTES_PER_SECOND_MAX = 1024 * 1024;
+/** Services whose logs are kept, those that no longer run included; the longest silent makes room. */
+export const SERVICE_LOGS_MAX = 2 * CLAIMS_MAX;
 /** How far back into a service's log one request for its last lines reaches. */
 export const SERVICE_LOG_TAIL_BYTES_MAX = 256 * 1024;
 /** Followers of one service's log; one more is refused. */
@@ -107,4 +133,9 @@ assert(ARENA_BYTES * 2 < LOG_BYTES_MAX, "a snapshot fits the log twice");
 assert(RECORD_BYTES_MAX + 64 <= LOG_RECORD_BYTES_MAX, "a slot and its mark fit a log record");
 assert(LOG_RECORD_BYTES_MAX * 64 <= LOG_BATCH_BYTES, "a group commit gathers many records");
 assert(ARENA_BYTES >= SLOTS_MAX * 200, "the arena serves a full table of usual slots");
+assert(
+  SESSION_REKEY_MS + SESSION_REKEY_SLACK_MS < SESSION_EXPIRY_MS,
+  "new keys are made before the old expire",
+);
+assert(SESSION_REKEY_PACKETS < SESSION_PACKETS_MAX, "new keys are made before the old run out");
 assert(PEER_QUEUE_PACKETS * SESSIONS_MAX <= OUTBOX_PACKETS, "one peer cannot starve the others");
