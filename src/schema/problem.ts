@@ -19,7 +19,9 @@ export interface LocatedProblem extends Problem {
 }
 
 const FOUND_LENGTH_MAX = 60;
-const SOURCE_LINE_LENGTH_MAX = 100;
+const SHOWN_LENGTH_MAX = 100;
+/** Of a long line, so much before the mark. */
+const SHOWN_BEFORE_MARK = 60;
 
 /** `services[0].ports[1].port`; the document itself is the empty string. */
 export function formatPath(path: DocumentPath): string {
@@ -34,7 +36,8 @@ export function formatPath(path: DocumentPath): string {
 /** A value of a document in few words. */
 export function describeFound(value: unknown): string {
   if (value === undefined) return "nothing";
-  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
+  if (Array.isArray(value))
+    return value.length === 0 ? "an empty list" : `a list of ${value.length}`;
   if (typeof value === "object" && value !== null) return "an object";
   const text = JSON.stringify(value) ?? typeof value;
   return text.length > FOUND_LENGTH_MAX ? `${text.slice(0, FOUND_LENGTH_MAX)}…` : text;
@@ -88,7 +91,7 @@ function editDistance(a: string, b: string): number {
 }
 
 /** Adds to `problem` where `offset` stands in `text`. */
-export function locateProblem(text: string, offset: number, problem: Problem): LocatedProblem {
+function locateProblem(text: string, offset: number, problem: Problem): LocatedProblem {
   const start = text.lastIndexOf("\n", offset - 1) + 1;
   const nextBreak = text.indexOf("\n", offset);
   const end = nextBreak === -1 ? text.length : nextBreak;
@@ -100,13 +103,37 @@ export function locateProblem(text: string, offset: number, problem: Problem): L
   return { ...problem, line, column: offset - start + 1, sourceLine };
 }
 
+/** At most so many problems of one document are told; mending the first often mends the rest. */
+const PROBLEMS_MAX = 20;
+
+/** The first problems in the order they stand in `text`, each once. */
+export function locateProblems(
+  text: string,
+  problems: readonly (Problem & { readonly offset: number })[],
+): LocatedProblem[] {
+  const seen = new Set<string>();
+  return problems
+    .toSorted((a, b) => a.offset - b.offset)
+    .filter(({ offset, message }) => {
+      const isNew = !seen.has(`${offset} ${message}`);
+      seen.add(`${offset} ${message}`);
+      return isNew;
+    })
+    .slice(0, PROBLEMS_MAX)
+    .map(({ path, message, offset }) => locateProblem(text, offset, { path, message }));
+}
+
 /** The problem with its line of the document below it and a mark at the column. */
 export function formatProblem(fileName: string, problem: LocatedProblem): string {
   const { line, column, sourceLine } = problem;
   const place = formatPath(problem.path);
   const head = `${fileName}:${line}:${column}: ${place === "" ? "" : `${place}: `}${problem.message}`;
-  const skipped = Math.max(0, column - SOURCE_LINE_LENGTH_MAX);
-  const shown = sourceLine.slice(skipped, skipped + SOURCE_LINE_LENGTH_MAX).replaceAll("\t", " ");
+  const isLong = sourceLine.length > SHOWN_LENGTH_MAX;
+  const skipped = isLong ? Math.max(0, column - 1 - SHOWN_BEFORE_MARK) : 0;
+  const shown = sourceLine
+    .slice(skipped, skipped + SHOWN_LENGTH_MAX)
+    .replaceAll(/\p{Cc}/gu, " ")
+    .trimEnd();
   const margin = String(line).length + 3;
   return `${head}\n  ${line} | ${shown}\n${" ".repeat(margin)}| ${" ".repeat(column - 1 - skipped)}^`;
 }

@@ -209,7 +209,8 @@ function checkHealth(health: HealthCheck, flake: string, check: Check): void {
   if (health.kind === "http") {
     const isTarget = /^\/[!-~]*$/.test(health.path) && isText(health.path);
     check(isTarget, ["health", "http"], health.path, "a path such as /health, without spaces");
-    check(isPort(health.port), ["health", "port"], health.port, PORT_RULE);
+    const found = health.port === 0 ? undefined : health.port;
+    check(isPort(health.port), ["health", "port"], found, PORT_RULE);
   }
   const { intervalMs, timeoutMs, graceMs } = health;
   const range = `from ${HEALTH_INTERVAL_MIN_MS} ms to an hour`;
