@@ -61,6 +61,12 @@ export const ARENA_BYTES = 2 * 1024 * 1024;
 export const PEER_QUEUE_PACKETS = 5;
 /** Packets waiting for the socket, all peers together; the oldest makes room. */
 export const OUTBOX_PACKETS = 256;
+/** Packets handed to the sockets and not yet taken by the kernel; more wait in the outbox. */
+export const SENDS_IN_FLIGHT_MAX = 64;
+/** Datagrams looked at between two ticks, all sockets together; more are dropped unread. */
+export const DATAGRAMS_PER_TICK_MAX = 2_048;
+/** What is asked of the kernel for datagrams that wait to be read; it may grant less. */
+export const UDP_RECEIVE_BUFFER_BYTES = 512 * 1024;
 /** Peers a node keeps keys with; the least recently heard makes room. */
 export const SESSIONS_MAX = 32;
 /** Local writes waiting for the log; more are refused. */
@@ -97,10 +103,28 @@ export const API_BODY_BYTES_MAX = 64 * 1024;
 export const API_ANSWER_BYTES_MAX = 32 * 1024 * 1024;
 /** The token of `myco cluster join`, as text. */
 export const JOIN_TOKEN_CHARACTERS_MAX = 2_048;
+/** Members a token names, for the new machine to dial. */
+export const JOIN_TOKEN_SEEDS_MAX = 8;
 /** A file the commands read whole: a key, a manifest. */
 export const COMMAND_FILE_BYTES_MAX = 64 * 1024;
+/** An API request's line and headers. */
+export const API_HEADER_BYTES_MAX = 8 * 1024;
+/** Connections to the unix socket; one more is closed at once. */
+export const API_CONNECTIONS_MAX = 64;
+/** Answers that go on (event streams, followed logs); one more is refused. */
+export const API_FOLLOWERS_MAX = 32;
+/** What may wait for a reader of such an answer; a slower one is cut off. */
+export const API_FOLLOWER_BACKLOG_BYTES_MAX = 64 * 1024;
+/** Lines of one request for a service's log. */
+export const API_LOG_LINES_MAX = 10_000;
 /** The flight recorder's ring. */
 export const FLIGHT_RECORDER_BYTES = 1024 * 1024;
+/** One event in it, as a line of JSON; a longer one is cut to its kind. */
+export const FLIGHT_EVENT_BYTES_MAX = 2 * 1024;
+/** Recordings kept in the data folder; the oldest makes room. */
+export const FLIGHT_FILES_MAX = 5;
+/** Events of one kind that are logged or recorded in ten seconds; the rest are counted. */
+export const EVENTS_PER_KIND_MAX = 100;
 /** One service's captured output on disk: two files of this size. */
 export const SERVICE_LOG_BYTES = 1024 * 1024;
 /** A captured line; a longer one is cut in pieces of this size. */

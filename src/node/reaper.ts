@@ -1,0 +1,98 @@
+// Letting go of tombstones, safely. A tombstone may be forgotten only when no member can still
+// hold the slot that it deleted. So each member publishes, in its own node slot, a horizon and
+// the XOR of all tombstones up to it that it holds durably; when the whole roster has published
+// the same pair, all drop those tombstones, and the horizon travels on in every packet's digest.
+
+import type { NodeId } from "../schema/node-id.ts";
+import type { TombstoneAck } from "../schema/node-info.ts";
+import { CLOCK_DRIFT_MAX_MS, STAMPS_PER_MS } from "../sync/hybrid-clock.ts";
+import type { SlotTable } from "../sync/slot-table.ts";
+
+/** Horizons are whole multiples of this, so that members come to the same ones. */
+const HORIZON_STEP_MS = 60_000;
+/**
+ * A tombstone is at least this old before anyone offers to drop it: longer than clocks may
+ * differ and than any packet sent under old keys can still be opened.
+ */
+export const REAP_AGE_MIN_MS = 12 * CLOCK_DRIFT_MAX_MS;
+/** How often the roster's acknowledgements are looked through. */
+export const REAP_INTERVAL_MS = 5_000;
+
+/** One roster member's word, as its node slot has it. */
+export interface RosterAck {
+  readonly nodeId: NodeId;
+  readonly ack: TombstoneAck | null;
+}
+
+/** What a look at the roster leads to. */
+export type ReapDecision =
+  | { readonly kind: "wait" }
+  /** Publish this in our node slot. */
+  | { readonly kind: "acknowledge"; readonly ack: TombstoneAck }
+  /** All agree: tombstones up to `horizon` may go. */
+  | { readonly kind: "reap"; readonly horizon: number };
+
+/**
+ * Decides from the table and the roster, without memory of its own.
+ * @param own what we have published last
+ * @param others what every other roster member has published last
+ * @param logged whether all we hold is on disk
+ */
+export function decideReaping(
+  table: SlotTable,
+  own: TombstoneAck | null,
+  others: readonly RosterAck[],
+  state: { nowMs: number; reapedThrough: number; logged: boolean },
+): ReapDecision {
+  const newest = newestHorizon(state.nowMs);
+  const horizon = chooseHorizon(own, others, newest, state.reapedThrough);
+  const held = tombstonesThrough(table, horizon);
+  if (held.count === 0) return { kind: "wait" };
+  const ack: TombstoneAck = { horizon, xorLow: held.xorLow, xorHigh: held.xorHigh };
+  if (own === null || !sameAck(own, ack)) {
+    return state.logged ? { kind: "acknowledge", ack } : { kind: "wait" };
+  }
+  const agreed = others.every((member) => member.ack !== null && sameAck(member.ack, ack));
+  return agreed ? { kind: "reap", horizon } : { kind: "wait" };
+}
+
+/** The tombstones with a stamp at or below `horizon`, summed up. */
+export function tombstonesThrough(
+  table: SlotTable,
+  horizon: number,
+): { count: number; xorHigh: number; xorLow: number } {
+  let count = 0;
+  let xorHigh = 0;
+  let xorLow = 0;
+  for (const slot of table.slots()) {
+    if (!table.isTombstone(slot) || table.stamp(slot) > horizon) continue;
+    count += 1;
+    xorHigh = (xorHigh ^ table.fingerprintHigh(slot)) >>> 0;
+    xorLow = (xorLow ^ table.fingerprintLow(slot)) >>> 0;
+  }
+  return { count, xorHigh, xorLow };
+}
+
+/** The greatest that anyone has published, unless it is from the future or done with; else the newest. */
+function chooseHorizon(
+  own: TombstoneAck | null,
+  others: readonly RosterAck[],
+  newest: number,
+  reapedThrough: number,
+): number {
+  let greatest = 0;
+  for (const ack of [own, ...others.map((member) => member.ack)]) {
+    if (ack === null || ack.horizon > newest || ack.horizon <= reapedThrough) continue;
+    if (ack.horizon > greatest) greatest = ack.horizon;
+  }
+  return greatest > 0 ? greatest : newest;
+}
+
+function newestHorizon(nowMs: number): number {
+  const ms = Math.floor((nowMs - REAP_AGE_MIN_MS) / HORIZON_STEP_MS) * HORIZON_STEP_MS;
+  return Math.max(0, ms) * STAMPS_PER_MS;
+}
+
+function sameAck(a: TombstoneAck, b: TombstoneAck): boolean {
+  return a.horizon === b.horizon && a.xorLow === b.xorLow && a.xorHigh === b.xorHigh;
+}

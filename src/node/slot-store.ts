@@ -1,0 +1,274 @@
+// The table with its gate and its log: every slot passes here, whether it comes from our log,
+// from a peer or from a command, and is judged, applied, logged and announced the same way.
+
+import { ARENA_BYTES, PENDING_WRITES_MAX, SLOTS_MAX } from "../kernel/limits.ts";
+import type { Crypto, Journal, Signer } from "../kernel/ports.ts";
+import type { NodeId } from "../schema/node-id.ts";
+import {
+  keyToHex,
+  readSlot,
+  SLOT_KIND,
+  type Slot,
+  type SlotContent,
+  writeSlot,
+} from "../schema/slot.ts";
+import { ByteReader, ByteWriter } from "../schema/varint.ts";
+import { HybridClock } from "../sync/hybrid-clock.ts";
+import { SlotTable } from "../sync/slot-table.ts";
+import { Authority, type Verdict } from "./authority.ts";
+import type { ReplicaCapacity, WriteAnswer } from "./interface.ts";
+
+/** A log record that is no slot: through which stamp tombstones were reaped. */
+const REAPED_RECORD = 0x70;
+
+/** What became of an offered slot. `clock-ahead`, `unknown-author` and `full` may change later. */
+export type OfferResult = "applied" | "known" | "clock-ahead" | "full" | Exclude<Verdict, "valid">;
+
+/** Told of every change, after it is made. */
+export interface SlotStoreListener {
+  slotApplied(index: number, slot: Slot): void;
+  /** Before the slot leaves the table. */
+  slotRemoved(index: number): void;
+}
+
+interface PendingWrite {
+  readonly slot: Slot;
+  readonly fingerprint: Uint8Array;
+}
+
+export class SlotStore {
+  readonly table: SlotTable;
+  readonly authority: Authority;
+  readonly clock = new HybridClock();
+  readonly #crypto: Crypto;
+  readonly #journal: Journal;
+  readonly #signer: Signer;
+  readonly #selfId: NodeId;
+  readonly #listener: SlotStoreListener;
+  readonly #pending = new Map<number, PendingWrite>();
+  /** Records of our log whose author's slot stands further down. */
+  #orphans: Uint8Array[] = [];
+  #reapedThrough = 0;
+  #appendedSequence = 0;
+  #durableSequence = 0;
+
+  constructor(options: {
+    crypto: Crypto;
+    journal: Journal;
+    signer: Signer;
+    selfId: NodeId;
+    rootPublicKey: Uint8Array;
+    capacity: ReplicaCapacity | undefined;
+    listener: SlotStoreListener;
+  }) {
+    this.#crypto = options.crypto;
+    this.#journal = options.journal;
+    this.#signer = options.signer;
+    this.#selfId = options.selfId;
+    this.#listener = options.listener;
+    this.table = new SlotTable(
+      options.capacity?.slots ?? SLOTS_MAX,
+      options.capacity?.arenaBytes ?? ARENA_BYTES,
+    );
+    this.authority = new Authority(options.crypto, this.table, options.rootPublicKey);
+  }
+
+  /** Tombstones at or below this stamp have left the whole roster's tables. */
+  get reapedThrough(): number {
+    return this.#reapedThrough;
+  }
+
+  get pendingCount(): number {
+    return this.#pending.size;
+  }
+
+  /** The last record given to the log. */
+  get appendedSequence(): number {
+    return this.#appendedSequence;
+  }
+
+  /** The last record known to be on disk. */
+  get durableSequence(): number {
+    return this.#durableSequence;
+  }
+
+  /** Takes back one record of our own log, judged anew: disks lie too. */
+  restore(record: Uint8Array): void {
+    if (record[0] === REAPED_RECORD) {
+      this.#reapedThrough = Math.max(this.#reapedThrough, new ByteReader(record, 1).u64());
+      return;
+    }
+    const result = this.#restoreSlot(record);
+    if (result === "unknown-author") this.#orphans.push(record.slice());
+  }
+
+  /** Ends restoring: slots that stood before their author's in the log get a second chance. */
+  restored(): void {
+    for (const record of this.#orphans) this.#restoreSlot(record);
+    this.#orphans = [];
+  }
+
+  /** A record from a peer. */
+  offer(record: Uint8Array, nowMs: number): OfferResult {
+    const slot = readSlot(record);
+    if (slot === null) return "forged";
+    if (!this.table.wouldApply(slot)) return "known";
+    const verdict = this.authority.judge(slot);
+    if (verdict !== "valid") return verdict;
+    if (!this.clock.observe(slot.stamp, nowMs)) return "clock-ahead";
+    const result = this.#apply(slot, this.#fingerprint(record));
+    if (result === "applied") this.#append(record);
+    return result;
+  }
+
+  /** Signs and writes a slot of our own at once: the log follows. For this node's own slot. */
+  writeOwn(body: Uint8Array, key: SlotContent["key"], nowMs: number): void {
+    const stamp = this.clock.next(nowMs);
+    const content = {
+      kind: SLOT_KIND.node,
+      tombstone: false,
+      key,
+      stamp,
+      author: this.#selfId,
+      body,
+    };
+    const record = writeSlot(content, this.#signer);
+    const slot = readSlot(record)!;
+    if (this.authority.judge(slot) !== "valid") return;
+    if (this.#apply(slot, this.#fingerprint(record)) === "applied") this.#append(record);
+  }
+
+  /** Signs a service slot; it takes effect, and is acknowledged, once the log has it. */
+  writeService(
+    content: Pick<SlotContent, "key" | "tombstone" | "body">,
+    nowMs: number,
+  ): WriteAnswer {
+    const stamp = this.clock.next(nowMs);
+    const record = writeSlot(
+      { ...content, kind: SLOT_KIND.service, stamp, author: this.#selfId },
+      this.#signer,
+    );
+    return this.#queueWrite(readSlot(record)!);
+  }
+
+  /** Takes a record signed elsewhere, out of a command. */
+  submit(record: Uint8Array, nowMs: number): WriteAnswer {
+    const slot = readSlot(record.slice());
+    if (slot === null || slot.kind === SLOT_KIND.node)
+      return { ok: false, reason: "invalid-record" };
+    if (!this.table.wouldApply(slot)) return { ok: false, reason: "superseded" };
+    if (!this.clock.observe(slot.stamp, nowMs)) return { ok: false, reason: "invalid-record" };
+    return this.#queueWrite(slot);
+  }
+
+  /** The log has everything up to `sequence`. Returns the writes that took effect by it. */
+  durable(sequence: number): number[] {
+    this.#durableSequence = Math.max(this.#durableSequence, sequence);
+    const settled: number[] = [];
+    for (const [pendingSequence, { slot, fingerprint }] of this.#pending) {
+      if (pendingSequence > sequence) break;
+      this.#pending.delete(pendingSequence);
+      this.#apply(slot, fingerprint);
+      settled.push(pendingSequence);
+    }
+    return settled;
+  }
+
+  /** The log lost these. Returns the writes that failed by it. */
+  failed(firstSequence: number, lastSequence: number): number[] {
+    const settled: number[] = [];
+    for (const sequence of this.#pending.keys()) {
+      if (sequence < firstSequence || sequence > lastSequence) continue;
+      this.#pending.delete(sequence);
+      settled.push(sequence);
+    }
+    return settled;
+  }
+
+  /** Everything a fresh log needs: revocations and nodes before the services they speak of. */
+  *snapshot(): Generator<Uint8Array> {
+    if (this.#reapedThrough > 0) yield reapedRecord(this.#reapedThrough);
+    for (const kind of [SLOT_KIND.revocation, SLOT_KIND.node, SLOT_KIND.service]) {
+      for (const index of this.table.slots()) {
+        if (this.table.kind(index) === kind) yield this.table.record(index);
+      }
+    }
+    for (const { slot } of this.#pending.values()) yield slot.record;
+  }
+
+  /** Drops a slot from the table: reaped, void, or deleted elsewhere while our log was damaged. */
+  remove(index: number): void {
+    this.#listener.slotRemoved(index);
+    this.table.remove(index);
+  }
+
+  /** The whole roster has let go of tombstones up to `stamp`. */
+  reaped(stamp: number): void {
+    if (stamp <= this.#reapedThrough) return;
+    this.#reapedThrough = stamp;
+    this.#append(reapedRecord(stamp));
+  }
+
+  #restoreSlot(record: Uint8Array): OfferResult {
+    const slot = readSlot(record);
+    if (slot === null) return "forged";
+    // Stamps once given out must not be given out again, whatever the verdict now.
+    this.clock.restore(slot.stamp);
+    if (!this.table.wouldApply(slot)) return "known";
+    const verdict = this.authority.judge(slot);
+    return verdict === "valid" ? this.#apply(slot, this.#fingerprint(record)) : verdict;
+  }
+
+  #queueWrite(slot: Slot): WriteAnswer {
+    const verdict = this.authority.judge(slot);
+    if (verdict === "unknown-author" || verdict === "revoked")
+      return { ok: false, reason: verdict };
+    if (verdict === "forged") {
+      const ours = slot.author === this.#selfId;
+      return { ok: false, reason: ours ? "not-a-deployer" : "invalid-record" };
+    }
+    if (this.#pending.size >= PENDING_WRITES_MAX) return { ok: false, reason: "too-many-pending" };
+    if (!this.#hasRoom(slot)) return { ok: false, reason: "table-full" };
+    const sequence = this.#append(slot.record);
+    if (sequence === 0) return { ok: false, reason: "log-unavailable" };
+    this.#pending.set(sequence, { slot, fingerprint: this.#fingerprint(slot.record) });
+    const key = keyToHex({ high: slot.keyHigh, low: slot.keyLow });
+    return { ok: true, sequence, key, stamp: slot.stamp };
+  }
+
+  /** Room for this slot after all pending ones: what is acknowledged must find its place. */
+  #hasRoom(slot: Slot): boolean {
+    let pendingBytes = slot.record.length;
+    for (const pending of this.#pending.values()) pendingBytes += pending.slot.record.length;
+    return this.table.hasRoomFor(this.#pending.size + 1, pendingBytes);
+  }
+
+  #apply(slot: Slot, fingerprint: Uint8Array): OfferResult {
+    const result = this.table.apply(slot, fingerprint);
+    if (result === "full") return "full";
+    if (result !== "new" && result !== "newer") return "known";
+    if (slot.kind === SLOT_KIND.revocation) {
+      for (const index of this.authority.revocationApplied(slot)) this.remove(index);
+    }
+    this.#listener.slotApplied(this.table.find(slot.kind, slot.keyHigh, slot.keyLow), slot);
+    return "applied";
+  }
+
+  /** A log that takes nothing now gets everything with its next snapshot. */
+  #append(record: Uint8Array): number {
+    const sequence = this.#journal.append(record);
+    if (sequence > 0) this.#appendedSequence = sequence;
+    return sequence;
+  }
+
+  #fingerprint(record: Uint8Array): Uint8Array {
+    return this.#crypto.sha256(record);
+  }
+}
+
+function reapedRecord(stamp: number): Uint8Array {
+  const writer = new ByteWriter(new Uint8Array(9));
+  writer.u8(REAPED_RECORD);
+  writer.u64(stamp);
+  return writer.written();
+}
