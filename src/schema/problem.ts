@@ -48,6 +48,19 @@ export function foundAndAllowed(found: unknown, allowed: string): string {
   return `found ${describeFound(found)}; allowed: ${allowed}`;
 }
 
+/** The sentence for a key that nothing reads. */
+export function unknownKey(key: string, known: readonly string[]): string {
+  const suggestion = didYouMean(key, known);
+  const hint = suggestion === "" ? `; allowed: ${known.join(", ")}` : suggestion;
+  return `unknown key ${describeFound(key)}${hint}`;
+}
+
+/** `; did you mean "…"?`, or nothing when no word is near. */
+export function didYouMean(word: string, known: readonly string[]): string {
+  const meant = closestWord(word, known);
+  return meant === null ? "" : `; did you mean "${meant}"?`;
+}
+
 /**
  * The candidate that was probably meant by `word`: at most a third of its letters wrong, or
  * one the beginning of the other. Null when none is near.
@@ -92,7 +105,7 @@ function editDistance(a: string, b: string): number {
 
 /** Adds to `problem` where `offset` stands in `text`. */
 function locateProblem(text: string, offset: number, problem: Problem): LocatedProblem {
-  const start = text.lastIndexOf("\n", offset - 1) + 1;
+  const start = offset === 0 ? 0 : text.lastIndexOf("\n", offset - 1) + 1;
   const nextBreak = text.indexOf("\n", offset);
   const end = nextBreak === -1 ? text.length : nextBreak;
   let line = 1;

@@ -3,11 +3,11 @@
 
 import type { SchemaError, SchemaPart } from "./manifest-validator.generated.js";
 import {
-  closestWord,
   type DocumentPath,
-  describeFound,
+  didYouMean,
   foundAndAllowed,
   type Problem,
+  unknownKey,
 } from "./problem.ts";
 
 /** A problem of the document's structure, and whether it is its key that is wrong. */
@@ -77,19 +77,6 @@ function wrongValue(found: unknown, schema: SchemaPart): string {
   const message = foundAndAllowed(found, allowedBy(schema));
   if (typeof found !== "string" || words === undefined) return message;
   return message + didYouMean(found, words);
-}
-
-/** The sentence for a key that nothing reads. */
-export function unknownKey(key: string, known: readonly string[]): string {
-  const suggestion = didYouMean(key, known);
-  const hint = suggestion === "" ? `; allowed: ${known.join(", ")}` : suggestion;
-  return `unknown key ${describeFound(key)}${hint}`;
-}
-
-/** `; did you mean "…"?`, or nothing when no word is near. */
-export function didYouMean(word: string, known: readonly string[]): string {
-  const meant = closestWord(word, known);
-  return meant === null ? "" : `; did you mean "${meant}"?`;
 }
 
 function keysOf(schema: SchemaPart): string[] {
