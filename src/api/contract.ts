@@ -148,7 +148,7 @@ export interface ServiceAnswer {
   /** Which version is deployed. */
   readonly generation: number;
   readonly spec: ServiceSpec;
-  /** Instances there should be, as far as eligible nodes go; never less than one. */
+  /** Instances there should be, as far as eligible nodes go; 0 when none may run it. */
   readonly wanted: number;
   /** Instances that are healthy, of any generation. */
   readonly healthy: number;
