@@ -56,6 +56,7 @@ export class Membership {
   #memberCount = 0;
   #deadCount = 0;
   #version = 0;
+  #suspicionUnitMs = PROBE_INTERVAL_MS;
 
   /**
    * @param capacity how many slots the table has
@@ -141,6 +142,10 @@ export class Membership {
     return STATUS_CODES[this.#statuses[member]!]!;
   }
 
+  incarnationOf(member: number): number {
+    return this.#incarnations[member]!;
+  }
+
   /** Alive or suspect: still worth talking to and placing work on. */
   isLiving(member: number): boolean {
     const status = this.status(member);
@@ -188,8 +193,14 @@ export class Membership {
    * Lets suspicions run out.
    * @param heardWithin whether a packet of the member arrived in the last so many milliseconds:
    *   what we hear ourselves outweighs a rumour
+   * @param roundTripMs the longest usual one: a refutation needs its time to come
    */
-  tick(nowMs: number, heardWithin: (member: number, ms: number) => boolean): void {
+  tick(
+    nowMs: number,
+    heardWithin: (member: number, ms: number) => boolean,
+    roundTripMs: number,
+  ): void {
+    this.#suspicionUnitMs = Math.max(PROBE_INTERVAL_MS, Math.ceil(roundTripMs));
     for (const [member, suspicion] of this.#suspicions) {
       const timeoutMs = this.#suspicionTimeoutMs(suspicion);
       if (nowMs - suspicion.startedMs < timeoutMs) continue;
@@ -297,7 +308,7 @@ export class Membership {
 
   /** Lifeguard: from the longest, towards the shortest as others confirm. */
   #suspicionTimeoutMs(suspicion: Suspicion): number {
-    const shortest = SUSPICION_FACTOR * this.#logMembers() * PROBE_INTERVAL_MS;
+    const shortest = SUSPICION_FACTOR * this.#logMembers() * this.#suspicionUnitMs;
     const longest = shortest * SUSPICION_MAX_FACTOR;
     // Few members cannot give many confirmations: all but the accused and the first accuser.
     const wanted = Math.max(0, Math.min(CONFIRMATIONS_WANTED, this.#memberCount - 1));

@@ -23,6 +23,10 @@ export const PROBE_TIMEOUT_MIN_MS = 500;
 export const PROBE_TIMEOUT_ROUND_TRIPS = 3;
 /** Before a round trip is known. */
 export const ROUND_TRIP_GUESS_MS = 300;
+/** Pings in one timeout: on a lossy line one alone says little. */
+export const PING_REPEATS = 3;
+/** A member without keys yet is not accused before this, twice. */
+export const UNKNOWN_PEER_PATIENCE_MS = 5_000;
 /** Relays asked to probe for us. */
 export const INDIRECT_PROBES = 3;
 /** Probes we run for others at a time; more are refused with a nack. */

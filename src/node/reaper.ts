@@ -3,6 +3,7 @@
 // the XOR of all tombstones up to it that it holds durably; when the whole roster has published
 // the same pair, all drop those tombstones, and the horizon travels on in every packet's digest.
 
+import { SESSION_EXPIRY_MS } from "../kernel/limits.ts";
 import type { NodeId } from "../schema/node-id.ts";
 import type { TombstoneAck } from "../schema/node-info.ts";
 import { CLOCK_DRIFT_MAX_MS, STAMPS_PER_MS } from "../sync/hybrid-clock.ts";
@@ -11,10 +12,10 @@ import type { SlotTable } from "../sync/slot-table.ts";
 /** Horizons are whole multiples of this, so that members come to the same ones. */
 const HORIZON_STEP_MS = 60_000;
 /**
- * A tombstone is at least this old before anyone offers to drop it: longer than clocks may
- * differ and than any packet sent under old keys can still be opened.
+ * A tombstone is at least this old before anyone offers to drop it: by then no packet sent
+ * before it can be opened any more, and clocks may differ.
  */
-export const REAP_AGE_MIN_MS = 12 * CLOCK_DRIFT_MAX_MS;
+export const REAP_AGE_MIN_MS = SESSION_EXPIRY_MS + 2 * CLOCK_DRIFT_MAX_MS;
 /** How often the roster's acknowledgements are looked through. */
 export const REAP_INTERVAL_MS = 5_000;
 

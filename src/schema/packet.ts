@@ -30,10 +30,10 @@ type TupleOf<Length extends number, T extends unknown[] = []> = T["length"] exte
   ? T
   : TupleOf<Length, [...T, 0]>;
 /** The sum of all sizes, computed by the compiler. */
-type SizeOf<Fields extends readonly unknown[], Sum extends unknown[] = []> = Fields extends readonly [
-  readonly [string, infer Size extends number],
-  ...infer Rest,
-]
+type SizeOf<
+  Fields extends readonly unknown[],
+  Sum extends unknown[] = [],
+> = Fields extends readonly [readonly [string, infer Size extends number], ...infer Rest]
   ? SizeOf<Rest, [...Sum, ...TupleOf<Size>]>
   : Sum["length"];
 

@@ -120,7 +120,11 @@ function readEnvelope(record: Uint8Array): Slot | null {
 /** Whether `publicKey` signed this slot. The caller knows that the key is the author's. */
 export function slotSignatureHolds(crypto: Crypto, slot: Slot, publicKey: Uint8Array): boolean {
   const end = slot.record.length - SIGNATURE_BYTES;
-  return crypto.verify(publicKey, signedBytes(slot.record.subarray(0, end)), slot.record.subarray(end));
+  return crypto.verify(
+    publicKey,
+    signedBytes(slot.record.subarray(0, end)),
+    slot.record.subarray(end),
+  );
 }
 
 /** The author's bytes of a record known to be well formed, without decoding the rest. */

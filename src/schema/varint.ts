@@ -4,7 +4,7 @@
 import { assert } from "../kernel/assert.ts";
 
 const textEncoder = new TextEncoder();
-const textDecoder = new TextDecoder("utf-8", { fatal: true });
+const textDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Bytes that do not follow their format. `code` is stable; the message is for people. */
 export class FormatError extends Error {

@@ -1,0 +1,192 @@
+// Finding out who is gone: SWIM's probes. Any packet of a member proves that it lives, so only
+// the silent are asked; who does not answer us is asked through others before we accuse it.
+
+import type { Random } from "../kernel/ports.ts";
+import { randomBelow } from "../kernel/random.ts";
+import { writeAck, writeNack, writePing, writePingRequest } from "../schema/frame.ts";
+import type { NodeId } from "../schema/node-id.ts";
+import type { ByteWriter } from "../schema/varint.ts";
+import { type Membership, PROBE_INTERVAL_MS } from "./membership.ts";
+import {
+  INDIRECT_PROBES,
+  PING_REPEATS,
+  RELAYED_PROBES_MAX,
+  UNKNOWN_PEER_PATIENCE_MS,
+} from "./pace.ts";
+import type { Peer } from "./peer.ts";
+
+/** What the prober needs of the replica around it. */
+export interface ProberHost {
+  readonly peers: ReadonlyMap<NodeId, Peer>;
+  send(peer: Peer, nowMs: number, write: (payload: ByteWriter) => void): void;
+  /** The peer of a member, dialled when there are no keys yet; null when it is none or too many are. */
+  reach(nodeId: NodeId, nowMs: number): Peer | null;
+  /** The member's slot index, or -1. */
+  memberOf(nodeId: NodeId): number;
+}
+
+/** A probe that another asked us for. */
+interface RelayedProbe {
+  readonly asker: NodeId;
+  readonly sequence: number;
+  readonly target: NodeId;
+  readonly startedMs: number;
+  readonly deadlineMs: number;
+}
+
+export class Prober {
+  readonly #host: ProberHost;
+  readonly #membership: Membership;
+  readonly #random: Random;
+  #relayed: RelayedProbe[] = [];
+  #nextSequence = 1;
+
+  constructor(host: ProberHost, membership: Membership, random: Random) {
+    this.#host = host;
+    this.#membership = membership;
+    this.#random = random;
+  }
+
+  /** Goes on with the probes under way and starts those due, among the `wanted` neighbours. */
+  tick(wanted: ReadonlySet<NodeId>, nowMs: number): void {
+    for (const nodeId of wanted) {
+      const peer = this.#host.peers.get(nodeId);
+      if (peer === undefined) continue;
+      if (peer.probe !== null) this.#proceed(peer, nowMs);
+      else if (this.#isSilent(peer, nowMs)) this.#start(peer, nowMs);
+    }
+    if (this.#relayed.length > 0) this.#settleRelayed(nowMs);
+  }
+
+  receivePing(peer: Peer, sequence: number, nowMs: number): void {
+    this.#host.send(peer, nowMs, (payload) => writeAck(payload, sequence));
+  }
+
+  /** An answer to our own ping, or a relay's word that it got one. */
+  receiveAck(sender: Peer, sequence: number, nowMs: number): void {
+    if (sender.probe?.sequence === sequence) {
+      // Repeated pings share a sequence: only an answer before the first repeat measures.
+      if (nowMs <= sender.probe.nextPingMs) sender.measured(nowMs - sender.probe.startedMs);
+      return;
+    }
+    for (const peer of this.#host.peers.values()) {
+      if (peer.probe?.sequence === sequence) this.#succeed(peer);
+    }
+  }
+
+  receiveNack(sequence: number): void {
+    for (const peer of this.#host.peers.values()) {
+      if (peer.probe?.sequence === sequence) peer.probe.nackCount += 1;
+    }
+  }
+
+  receivePingRequest(asker: Peer, sequence: number, target: NodeId, nowMs: number): void {
+    const peer = this.#relayed.length < RELAYED_PROBES_MAX ? this.#host.reach(target, nowMs) : null;
+    if (peer === null) {
+      this.#host.send(asker, nowMs, (payload) => writeNack(payload, sequence));
+      return;
+    }
+    this.#relayed.push({
+      asker: asker.nodeId,
+      sequence,
+      target,
+      startedMs: nowMs,
+      deadlineMs: nowMs + peer.timeoutMs,
+    });
+    this.#host.send(peer, nowMs, (payload) => writePing(payload, sequence));
+  }
+
+  #isSilent(peer: Peer, nowMs: number): boolean {
+    return nowMs - peer.lastHeardMs >= PROBE_INTERVAL_MS * this.#membership.patience;
+  }
+
+  #start(peer: Peer, nowMs: number): void {
+    const sequence = this.#nextSequence;
+    this.#nextSequence = (this.#nextSequence % 0xffff) + 1;
+    peer.probe = {
+      sequence,
+      startedMs: nowMs,
+      deadlineMs: nowMs + this.#timeoutMs(peer),
+      nextPingMs: nowMs,
+      relayCount: 0,
+      nackCount: 0,
+    };
+    this.#ping(peer, nowMs);
+  }
+
+  #proceed(peer: Peer, nowMs: number): void {
+    const probe = peer.probe!;
+    if (peer.lastHeardMs > probe.startedMs) this.#succeed(peer);
+    else if (nowMs >= probe.deadlineMs && probe.relayCount === 0) this.#askOthers(peer, nowMs);
+    else if (nowMs >= probe.deadlineMs) this.#fail(peer, nowMs);
+    else if (nowMs >= probe.nextPingMs) this.#ping(peer, nowMs);
+  }
+
+  #ping(peer: Peer, nowMs: number): void {
+    const probe = peer.probe!;
+    probe.nextPingMs = nowMs + Math.ceil(this.#timeoutMs(peer) / PING_REPEATS);
+    this.#host.send(peer, nowMs, (payload) => writePing(payload, probe.sequence));
+  }
+
+  #askOthers(peer: Peer, nowMs: number): void {
+    const probe = peer.probe!;
+    const relays = this.#chooseRelays(peer);
+    probe.relayCount = Math.max(1, relays.length);
+    probe.deadlineMs = nowMs + 2 * this.#timeoutMs(peer);
+    for (const relay of relays) {
+      probe.deadlineMs = Math.max(probe.deadlineMs, nowMs + 2 * relay.timeoutMs);
+      this.#host.send(relay, nowMs, (payload) => {
+        writePingRequest(payload, probe.sequence, peer.nodeId);
+      });
+    }
+    // Our keys may be what it lost: a new handshake tells.
+    this.#host.reach(peer.nodeId, nowMs);
+  }
+
+  #chooseRelays(target: Peer): Peer[] {
+    const candidates = [...this.#host.peers.values()].filter(
+      (peer) => peer !== target && peer.session !== null && peer.probe === null,
+    );
+    const relays: Peer[] = [];
+    while (relays.length < INDIRECT_PROBES && candidates.length > 0) {
+      const [relay] = candidates.splice(randomBelow(this.#random, candidates.length), 1);
+      relays.push(relay!);
+    }
+    return relays;
+  }
+
+  #succeed(peer: Peer): void {
+    peer.probe = null;
+    this.#membership.probeSucceeded();
+  }
+
+  #fail(peer: Peer, nowMs: number): void {
+    const probe = peer.probe!;
+    peer.probe = null;
+    // Relays that say nothing at all may mean that we are the one who hears badly.
+    if (probe.nackCount < probe.relayCount) this.#membership.heardBadly();
+    this.#membership.accuse(this.#host.memberOf(peer.nodeId), nowMs);
+  }
+
+  #settleRelayed(nowMs: number): void {
+    const waiting: RelayedProbe[] = [];
+    for (const relayed of this.#relayed) {
+      const lastHeardMs = this.#host.peers.get(relayed.target)?.lastHeardMs ?? 0;
+      if (lastHeardMs <= relayed.startedMs && nowMs < relayed.deadlineMs) {
+        waiting.push(relayed);
+        continue;
+      }
+      const write = lastHeardMs > relayed.startedMs ? writeAck : writeNack;
+      const asker = this.#host.peers.get(relayed.asker);
+      if (asker === undefined) continue;
+      this.#host.send(asker, nowMs, (payload) => write(payload, relayed.sequence));
+    }
+    this.#relayed = waiting;
+  }
+
+  /** A member that we have no keys with yet may be slow to answer for reasons of its own. */
+  #timeoutMs(peer: Peer): number {
+    const timeoutMs = peer.timeoutMs * this.#membership.patience;
+    return peer.session === null ? Math.max(timeoutMs, UNKNOWN_PEER_PATIENCE_MS) : timeoutMs;
+  }
+}

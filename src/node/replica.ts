@@ -1,0 +1,670 @@
+// The replica: membership, gossip and sessions in one pure state machine. It decides; its
+// ports send, log and encrypt. The simulator and the daemon drive this very class.
+
+import { assert } from "../kernel/assert.ts";
+import type { Endpoint, Random } from "../kernel/ports.ts";
+import { randomBelow } from "../kernel/random.ts";
+import { type Certificate, readCertificate } from "../net/certificate.ts";
+import { equalBytes, type HandshakeContext } from "../net/handshake.ts";
+import {
+  FRAME,
+  readDigest,
+  readMember,
+  readNodeId,
+  readRecordFrame,
+  writeDigest,
+} from "../schema/frame.ts";
+import { type NodeId, nodeIdOf } from "../schema/node-id.ts";
+import type { Claim, NodeInfo, TombstoneAck } from "../schema/node-info.ts";
+import { encodeNodeInfo } from "../schema/node-info-codec.ts";
+import type { PacketHeader } from "../schema/packet.ts";
+import type { ServiceSpec } from "../schema/service.ts";
+import { encodeService } from "../schema/service-codec.ts";
+import { bodyOf, keyToHex, nodeKey, SLOT_KIND, type Slot, serviceKey } from "../schema/slot.ts";
+import { type ByteReader, type ByteWriter, FormatError } from "../schema/varint.ts";
+import type { SlotTable } from "../sync/slot-table.ts";
+import { Gossip } from "./gossip.ts";
+import type {
+  LocalInfo,
+  MemberView,
+  ReplicaEvent,
+  ReplicaInterface,
+  ReplicaOptions,
+  ReplicaStatistics,
+  ServiceView,
+  WriteAnswer,
+} from "./interface.ts";
+import { Links } from "./links.ts";
+import { Membership } from "./membership.ts";
+import {
+  ALONE_MS,
+  DIAL_COURTESY_MS,
+  MEMBER_RUMOURS_PER_PACKET,
+  REJOIN_INTERVAL_MS,
+  SEED_INTERVAL_MS,
+} from "./pace.ts";
+import type { Peer } from "./peer.ts";
+import { Prober } from "./prober.ts";
+import { decideReaping, REAP_INTERVAL_MS, type RosterAck } from "./reaper.ts";
+import { type RingMember, ringNeighbours } from "./rings.ts";
+import { type OfferResult, SlotStore } from "./slot-store.ts";
+import { nodeInfoAt, roleNames, serviceViewAt } from "./views.ts";
+
+export class Replica implements ReplicaInterface {
+  readonly nodeId: NodeId;
+  onWriteSettled: (sequence: number, ok: boolean) => void = () => {};
+  readonly #options: ReplicaOptions;
+  readonly #random: Random;
+  readonly #certificate: Certificate;
+  readonly #store: SlotStore;
+  readonly #membership: Membership;
+  readonly #links: Links;
+  readonly #gossip: Gossip;
+  readonly #prober: Prober;
+  /** Slots that our damaged log brought back and no peer has confirmed yet. */
+  readonly #unconfirmed = new Set<number>();
+  #info: LocalInfo;
+  #claims: readonly Claim[] = [];
+  #ack: TombstoneAck | null = null;
+  #startedMs: number;
+  #wanted: Set<NodeId> = new Set();
+  #wantedVersion = -1;
+  #tableVersion = 0;
+  #synced = false;
+  #excluded = false;
+  #wantedSinceMs = 0;
+  /** Our own slot in the table is not what we want to say. */
+  #publishDue = false;
+  #dialCount = 0;
+  #nextRejoinMs = 0;
+  #nextSeedMs = 0;
+  #nextSeed = 0;
+  #nextReapMs = 0;
+  #reapCheckedSequence = 0;
+  /** Who brought the record now being applied; null when it is our own. */
+  #applyingFrom: NodeId | null = null;
+  #recordsReceived = 0;
+  #recordsApplied = 0;
+  #recordsRefused = 0;
+
+  constructor(options: ReplicaOptions) {
+    const { crypto, signer } = options;
+    this.#options = options;
+    this.#random = options.random;
+    this.nodeId = nodeIdOf(crypto, signer.publicKey);
+    const certificate = readCertificate(crypto, options.rootPublicKey, options.certificate);
+    assert(certificate !== null, "this node's certificate is signed by the cluster's root");
+    assert(certificate.nodeId === this.nodeId, "this node's certificate is for its own key");
+    this.#certificate = certificate;
+    this.#info = options.info;
+    this.#startedMs = options.nowMs;
+    this.#store = new SlotStore({
+      crypto,
+      journal: options.journal,
+      signer,
+      selfId: this.nodeId,
+      rootPublicKey: options.rootPublicKey,
+      capacity: options.capacity,
+      listener: {
+        slotApplied: (index, slot) => this.#slotApplied(index, slot),
+        slotRemoved: (index) => this.#slotRemoved(index),
+      },
+    });
+    this.#membership = new Membership({
+      selfId: this.nodeId,
+      capacity: this.table.capacity,
+      incarnation: Math.floor(options.nowMs / 1000),
+      idOf: (member) => this.#idOf(member),
+    });
+    this.#links = this.#makeLinks();
+    const host = this.#host();
+    this.#gossip = new Gossip(host, this.table, options.random);
+    this.#prober = new Prober(host, this.#membership, options.random);
+  }
+
+  /** The replicated table. Read it; writes go through the commands. */
+  get table(): SlotTable {
+    return this.#store.table;
+  }
+
+  get version(): number {
+    return this.#tableVersion + this.#membership.version;
+  }
+
+  get synced(): boolean {
+    return this.#synced;
+  }
+
+  get excluded(): boolean {
+    return this.#excluded;
+  }
+
+  get rootHash(): string {
+    const { rootHigh, rootLow } = this.table.merkle;
+    return keyToHex({ high: rootHigh, low: rootLow });
+  }
+
+  get revocationBlock(): number {
+    return this.#store.authority.revocationBlock;
+  }
+
+  /** The latest hybrid stamp given out or observed. */
+  get lastStamp(): number {
+    return this.#store.clock.last;
+  }
+
+  get statistics(): ReplicaStatistics {
+    return {
+      packetsReceived: this.#links.packetsReceived,
+      packetsSent: this.#links.packetsSent,
+      packetsRefused: this.#links.packetsRefused,
+      handshakesStarted: this.#links.handshakesStarted,
+      handshakesRefused: this.#links.handshakesRefused,
+      recordsReceived: this.#recordsReceived,
+      recordsApplied: this.#recordsApplied,
+      recordsRefused: this.#recordsRefused,
+      sessions: this.#links.sessionCount,
+      members: this.#membership.memberCount,
+      living: this.#membership.livingCount,
+      slots: this.table.size,
+      recordBytes: this.table.recordBytes,
+    };
+  }
+
+  restore(record: Uint8Array): void {
+    this.#store.restore(record);
+  }
+
+  start(nowMs: number, damaged: boolean): void {
+    this.#store.restored();
+    this.#startedMs = nowMs;
+    if (damaged) this.#doubtServices();
+    this.#restoreOwnSlot();
+    this.#publish(nowMs);
+    this.#membership.announce("alive");
+  }
+
+  tick(nowMs: number): void {
+    this.#checkExclusion(nowMs);
+    if (this.#excluded) return;
+    this.#membership.tick(
+      nowMs,
+      (member, ms) => this.#heardWithin(member, ms, nowMs),
+      this.#longestRoundTripMs(),
+    );
+    this.#keepNeighbours(nowMs);
+    this.#links.tick(nowMs);
+    this.#prober.tick(this.#wanted, nowMs);
+    this.#gossip.tick(nowMs);
+    this.#seekOthers(nowMs);
+    if (nowMs >= this.#nextReapMs) this.#reap(nowMs);
+    if (!this.#synced && this.#isAlone(nowMs)) this.#becomeSynced();
+  }
+
+  receive(datagram: Uint8Array, from: Endpoint, nowMs: number): void {
+    if (!this.#excluded) this.#links.receive(datagram, from, nowMs);
+  }
+
+  journalDurable(sequence: number, _nowMs: number): void {
+    for (const settled of this.#store.durable(sequence)) this.onWriteSettled(settled, true);
+  }
+
+  journalFailed(firstSequence: number, lastSequence: number): void {
+    for (const failed of this.#store.failed(firstSequence, lastSequence)) {
+      this.onWriteSettled(failed, false);
+    }
+  }
+
+  snapshot(): Iterable<Uint8Array> {
+    return this.#store.snapshot();
+  }
+
+  putService(spec: ServiceSpec, nowMs: number): WriteAnswer {
+    return this.#writeService(spec.name, encodeService(spec), nowMs);
+  }
+
+  deleteService(name: string, nowMs: number): WriteAnswer {
+    return this.#writeService(name, null, nowMs);
+  }
+
+  offerRecord(record: Uint8Array, nowMs: number): WriteAnswer {
+    return this.#store.submit(record, nowMs);
+  }
+
+  publishClaims(claims: readonly Claim[], nowMs: number): void {
+    this.#claims = claims;
+    this.#publish(nowMs);
+  }
+
+  publishInfo(info: LocalInfo, nowMs: number): void {
+    this.#info = info;
+    this.#publish(nowMs);
+  }
+
+  leave(nowMs: number): void {
+    this.#membership.announce("left");
+    for (const peer of this.#links.peers.values()) this.#send(peer, nowMs, () => {});
+  }
+
+  members(nowMs: number): MemberView[] {
+    const views: MemberView[] = [];
+    for (const slot of this.table.slots()) {
+      if (this.table.kind(slot) !== SLOT_KIND.node) continue;
+      const certificate = this.#store.authority.certificateOf(slot);
+      if (certificate !== null && nowMs <= certificate.notAfterMs) {
+        views.push(this.#memberView(slot, certificate));
+      }
+    }
+    return views;
+  }
+
+  services(): ServiceView[] {
+    const views: ServiceView[] = [];
+    for (const slot of this.table.slots()) {
+      const isService = this.table.kind(slot) === SLOT_KIND.service;
+      if (isService && !this.table.isTombstone(slot)) views.push(serviceViewAt(this.table, slot));
+    }
+    return views.sort((a, b) => (a.spec.name < b.spec.name ? -1 : 1));
+  }
+
+  service(name: string): ServiceView | null {
+    const slot = this.table.findKey(SLOT_KIND.service, serviceKey(this.#options.crypto, name));
+    return slot < 0 || this.table.isTombstone(slot) ? null : serviceViewAt(this.table, slot);
+  }
+
+  #memberView(slot: number, certificate: Certificate): MemberView {
+    const peer = this.#links.peers.get(certificate.nodeId);
+    const self = certificate.nodeId === this.nodeId;
+    return {
+      nodeId: certificate.nodeId,
+      self,
+      status: this.#membership.status(slot),
+      incarnation: self ? this.#membership.incarnation : this.#membership.incarnationOf(slot),
+      info: nodeInfoAt(this.table, slot),
+      zone: certificate.zone,
+      roles: roleNames(certificate),
+      notAfterMs: certificate.notAfterMs,
+      rttMs: peer === undefined || peer.smoothedRoundTripMs === 0 ? null : peer.smoothedRoundTripMs,
+      hasSession: peer !== undefined && peer.session !== null,
+    };
+  }
+
+  #writeService(name: string, body: Uint8Array | null, nowMs: number): WriteAnswer {
+    if (this.#excluded) return { ok: false, reason: "revoked" };
+    const key = serviceKey(this.#options.crypto, name);
+    return this.#store.writeService(
+      { key, tombstone: body === null, body: body ?? new Uint8Array(0) },
+      nowMs,
+    );
+  }
+
+  #makeLinks(): Links {
+    const { crypto, random, signer, nowMs } = this.#options;
+    const context: HandshakeContext = {
+      crypto,
+      random,
+      identity: { nodeId: this.nodeId, publicKey: signer.publicKey, signer },
+      certificate: this.#certificate,
+      certificateBytes: this.#options.certificate,
+      rootPublicKey: this.#options.rootPublicKey,
+      isRevoked: (certificate) => this.#store.authority.isRevoked(certificate),
+      revocationBlock: () => this.#store.authority.revocationBlock,
+    };
+    return new Links({
+      context,
+      random,
+      nowMs,
+      send: this.#options.send,
+      isWanted: (nodeId) => this.#wanted.has(nodeId),
+      listener: {
+        sessionOpened: (peer, atMs) => this.#sessionOpened(peer, atMs),
+        sessionClosed: (nodeId, reason) => this.#emit({ kind: "session-closed", nodeId, reason }),
+        handshakeRefused: (endpoint, reason) =>
+          this.#emit({ kind: "handshake-refused", endpoint, reason }),
+        payloadReceived: (peer, header, payload, atMs) =>
+          this.#payloadReceived(peer, header, payload, atMs),
+      },
+    });
+  }
+
+  #host() {
+    return {
+      peers: this.#links.peers,
+      send: (peer: Peer, nowMs: number, write: (payload: ByteWriter) => void) =>
+        this.#send(peer, nowMs, write),
+      mayOffer: (slot: number, peer: Peer) => this.#mayOffer(slot, peer),
+      reach: (nodeId: NodeId, nowMs: number) => this.#reach(nodeId, nowMs),
+      memberOf: (nodeId: NodeId) => this.#memberOf(nodeId),
+    };
+  }
+
+  #send(peer: Peer, nowMs: number, write: (payload: ByteWriter) => void): void {
+    const { rootHigh, rootLow } = this.table.merkle;
+    this.#links.sendTo(peer, this.#certificate.zone, nowMs, (payload) => {
+      writeDigest(payload, { rootHigh, rootLow, reapedThrough: this.#store.reapedThrough });
+      write(payload);
+      this.#membership.writeRumours(
+        payload,
+        MEMBER_RUMOURS_PER_PACKET,
+        this.#memberOf(peer.nodeId),
+      );
+      this.#gossip.writeRumours(payload, peer);
+    });
+  }
+
+  #payloadReceived(peer: Peer, header: PacketHeader, payload: ByteReader, nowMs: number): void {
+    try {
+      const digest = readDigest(payload);
+      peer.rootHigh = digest.rootHigh;
+      peer.rootLow = digest.rootLow;
+      peer.reapedThrough = digest.reapedThrough;
+      while (payload.remaining > 0) this.#receiveFrame(peer, payload, nowMs);
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      this.#links.packetsRefused += 1;
+      return;
+    }
+    if (peer.reapedThrough > this.#store.reapedThrough) this.#dropTombstones(peer.reapedThrough);
+    if (this.#isEqualTo(peer)) this.#equalityProven();
+    // A revocation that the peer knows and we do not is worth asking for at once.
+    const isBehind = header.revocationBlock > this.revocationBlock;
+    if (isBehind && nowMs > peer.lastListMs) this.#gossip.sendList(peer, nowMs);
+  }
+
+  #receiveFrame(peer: Peer, payload: ByteReader, nowMs: number): void {
+    switch (payload.u8()) {
+      case FRAME.ping:
+        this.#prober.receivePing(peer, payload.u16(), nowMs);
+        break;
+      case FRAME.ack:
+        this.#prober.receiveAck(peer, payload.u16(), nowMs);
+        break;
+      case FRAME.nack:
+        this.#prober.receiveNack(payload.u16());
+        break;
+      case FRAME.pingRequest:
+        this.#prober.receivePingRequest(peer, payload.u16(), readNodeId(payload), nowMs);
+        break;
+      case FRAME.member: {
+        const rumour = readMember(payload);
+        this.#membership.hear(this.#memberOf(rumour.nodeId), rumour, nowMs);
+        break;
+      }
+      case FRAME.list:
+        this.#gossip.receiveList(peer, payload, nowMs);
+        break;
+      case FRAME.buckets:
+        this.#gossip.receiveBuckets(peer, payload, nowMs);
+        break;
+      case FRAME.record:
+        this.#receiveRecord(peer, readRecordFrame(payload), nowMs);
+        break;
+      default:
+        throw new FormatError("an unknown frame");
+    }
+  }
+
+  #receiveRecord(peer: Peer, record: Uint8Array, nowMs: number): void {
+    this.#recordsReceived += 1;
+    this.#applyingFrom = peer.nodeId;
+    const result = this.#store.offer(record, nowMs);
+    this.#applyingFrom = null;
+    if (result === "applied") this.#recordsApplied += 1;
+    else if (result !== "known") this.#recordRefused(peer, result);
+  }
+
+  #recordRefused(peer: Peer, result: Exclude<OfferResult, "applied" | "known">): void {
+    this.#recordsRefused += 1;
+    if (result === "full") this.#emit({ kind: "table-full" });
+    else this.#emit({ kind: "slot-refused", author: peer.nodeId, reason: result });
+  }
+
+  #slotApplied(index: number, slot: Slot): void {
+    this.#tableVersion += 1;
+    this.#unconfirmed.delete(index);
+    this.#gossip.spread(index, this.#applyingFrom);
+    if (slot.kind === SLOT_KIND.node) this.#nodeApplied(index, slot);
+    if (slot.kind === SLOT_KIND.revocation) this.#dropRevokedPeers();
+    this.#emit({
+      kind: "slot-applied",
+      slotKind: SLOT_KIND_NAMES[slot.kind],
+      key: keyToHex({ high: slot.keyHigh, low: slot.keyLow }),
+      tombstone: slot.tombstone,
+    });
+  }
+
+  #slotRemoved(index: number): void {
+    this.#tableVersion += 1;
+    this.#unconfirmed.delete(index);
+    this.#gossip.forget(index);
+    if (this.table.kind(index) === SLOT_KIND.node) {
+      const nodeId = this.#idOf(index);
+      this.#membership.remove(index);
+      this.#links.drop(nodeId, "revoked");
+    }
+  }
+
+  #nodeApplied(index: number, slot: Slot): void {
+    this.#membership.add(index);
+    // Another version of our own slot, out of a life that our log does not remember: ours must
+    // come after it.
+    if (slot.author === this.nodeId && this.#applyingFrom !== null) this.#publishDue = true;
+  }
+
+  /** A damaged log may have lost deletions: what it brought back waits for a peer's word. */
+  #doubtServices(): void {
+    for (const slot of this.table.slots()) {
+      const isService = this.table.kind(slot) === SLOT_KIND.service;
+      if (isService && !this.table.isTombstone(slot)) this.#unconfirmed.add(slot);
+    }
+  }
+
+  #mayOffer(slot: number, peer: Peer): boolean {
+    if (!this.#unconfirmed.has(slot) || this.table.stamp(slot) > peer.reapedThrough) return true;
+    // The peer's roster agreed on all up to there; a slot it lacks was deleted, and forgotten.
+    this.#store.remove(slot);
+    return false;
+  }
+
+  #isEqualTo(peer: Peer): boolean {
+    const { rootHigh, rootLow } = this.table.merkle;
+    return peer.rootHigh === rootHigh && peer.rootLow === rootLow;
+  }
+
+  #equalityProven(): void {
+    this.#unconfirmed.clear();
+    if (!this.#synced) this.#becomeSynced();
+  }
+
+  #becomeSynced(): void {
+    this.#synced = true;
+    this.#emit({ kind: "first-sync" });
+  }
+
+  /** Nobody lives that could know more: all members are dead or gone, or there never were any. */
+  #isAlone(nowMs: number): boolean {
+    if (nowMs - this.#startedMs < ALONE_MS || this.#links.sessionCount > 0) return false;
+    return this.#membership.livingCount === 0;
+  }
+
+  /** What our own slot said before we went down; published again only when it differs. */
+  #restoreOwnSlot(): void {
+    const slot = this.#memberOf(this.nodeId);
+    if (slot < 0) return;
+    this.#ack = nodeInfoAt(this.table, slot).tombstoneAck;
+  }
+
+  #publish(nowMs: number): void {
+    this.#publishDue = false;
+    const info: NodeInfo = {
+      ...this.#info,
+      certificate: this.#options.certificate,
+      claims: this.#claims,
+      tombstoneAck: this.#ack,
+    };
+    const body = encodeNodeInfo(info);
+    const slot = this.#memberOf(this.nodeId);
+    if (slot >= 0 && equalBytes(bodyOf(this.table.record(slot)), body)) return;
+    this.#store.writeOwn(body, nodeKey(this.nodeId), nowMs);
+  }
+
+  #sessionOpened(peer: Peer, nowMs: number): void {
+    this.#emit({ kind: "session-opened", nodeId: peer.nodeId, endpoint: peer.endpoint });
+    // The first packet under the new keys proves them, and says who we are.
+    this.#gossip.sendList(peer, nowMs);
+  }
+
+  #dropRevokedPeers(): void {
+    for (const peer of this.#links.peers.values()) {
+      const certificate = peer.session?.peer;
+      if (certificate !== undefined && this.#store.authority.isRevoked(certificate)) {
+        this.#links.drop(peer.nodeId, "revoked");
+      }
+    }
+  }
+
+  #checkExclusion(nowMs: number): void {
+    if (this.#excluded) return;
+    const expired = nowMs >= this.#certificate.notAfterMs;
+    if (!expired && !this.#store.authority.isRevoked(this.#certificate)) return;
+    this.#excluded = true;
+    for (const nodeId of [...this.#links.peers.keys()]) this.#links.drop(nodeId, "excluded");
+    this.#emit({ kind: "revoked" });
+  }
+
+  /** Keeps sessions with the ring neighbours; the lower id dials, the other waits a little. */
+  #keepNeighbours(nowMs: number): void {
+    if (this.#publishDue) this.#publish(nowMs);
+    if (this.#wantedVersion !== this.#membership.version) this.#chooseNeighbours(nowMs);
+    for (const nodeId of this.#wanted) {
+      const held = this.#links.peers.get(nodeId);
+      if (held?.session != null || held?.dial != null) continue;
+      const isOurTurn = this.nodeId < nodeId || nowMs - this.#wantedSinceMs >= DIAL_COURTESY_MS;
+      if (isOurTurn) this.#reach(nodeId, nowMs);
+    }
+  }
+
+  #chooseNeighbours(nowMs: number): void {
+    const others: RingMember[] = [];
+    for (const slot of this.table.slots()) {
+      if (!this.#membership.isMember(slot) || !this.#membership.isLiving(slot)) continue;
+      const member = this.#ringMember(slot);
+      if (member.nodeId !== this.nodeId) others.push(member);
+    }
+    this.#wanted = ringNeighbours(this.#ringMember(this.#memberOf(this.nodeId)), others);
+    this.#wantedVersion = this.#membership.version;
+    this.#wantedSinceMs = nowMs;
+  }
+
+  #ringMember(slot: number): RingMember {
+    const keyHigh = this.table.keyHigh(slot);
+    const keyLow = this.table.keyLow(slot);
+    return { nodeId: keyToHex({ high: keyHigh, low: keyLow }), keyHigh, keyLow };
+  }
+
+  /** A peer to talk with: its session stands, or a dial to one of its endpoints is under way. */
+  #reach(nodeId: NodeId, nowMs: number): Peer | null {
+    const slot = this.#memberOf(nodeId);
+    const held = this.#links.peers.get(nodeId);
+    if (slot < 0) return held ?? null;
+    const endpoints = nodeInfoAt(this.table, slot).endpoints;
+    const endpoint = held?.endpoint ?? endpoints[0];
+    if (endpoint === undefined) return null;
+    const peer = this.#links.peerFor(nodeId, endpoint, nowMs);
+    if (peer === null) return null;
+    // It may listen elsewhere now: each new dial tries the next of its endpoints.
+    if (peer.session === null && peer.dial === null && endpoints.length > 0) {
+      peer.endpoint = endpoints[this.#dialCount++ % endpoints.length]!;
+    }
+    if (peer.session === null || peer.probe !== null) this.#links.dial(peer, nowMs);
+    return peer;
+  }
+
+  /** Lost members are tried again for ever, one at a time: partitions end. Seeds while we are alone. */
+  #seekOthers(nowMs: number): void {
+    if (nowMs >= this.#nextRejoinMs) {
+      this.#nextRejoinMs = nowMs + REJOIN_INTERVAL_MS;
+      const lost = this.#lostMembers();
+      if (lost.length > 0) this.#reach(lost[randomBelow(this.#random, lost.length)]!, nowMs);
+    }
+    const { seeds } = this.#options;
+    if (seeds.length === 0 || this.#links.sessionCount > 0 || nowMs < this.#nextSeedMs) return;
+    this.#nextSeedMs = nowMs + SEED_INTERVAL_MS;
+    this.#links.dialSeed(seeds[this.#nextSeed++ % seeds.length]!, nowMs);
+  }
+
+  #lostMembers(): NodeId[] {
+    const lost: NodeId[] = [];
+    for (const slot of this.table.slots()) {
+      if (this.#membership.isMember(slot) && this.#membership.status(slot) === "dead") {
+        lost.push(this.#idOf(slot));
+      }
+    }
+    return lost;
+  }
+
+  /** Offers to drop old tombstones, and drops them once the whole roster has offered the same. */
+  #reap(nowMs: number): void {
+    this.#nextReapMs = nowMs + REAP_INTERVAL_MS;
+    // All that stood in the table at the last look must be on disk now.
+    const logged = this.#store.durableSequence >= this.#reapCheckedSequence;
+    this.#reapCheckedSequence = this.#store.appendedSequence;
+    if (!this.#synced) return;
+    const decision = decideReaping(this.table, this.#ack, this.#rosterAcks(nowMs), {
+      nowMs,
+      reapedThrough: this.#store.reapedThrough,
+      logged,
+    });
+    if (decision.kind === "reap") this.#dropTombstones(decision.horizon);
+    if (decision.kind === "acknowledge") {
+      // Nothing that we write from here on falls before the horizon.
+      this.#store.clock.restore(decision.ack.horizon);
+      this.#ack = decision.ack;
+      this.#publish(nowMs);
+    }
+  }
+
+  #rosterAcks(nowMs: number): RosterAck[] {
+    return this.members(nowMs)
+      .filter((member) => !member.self)
+      .map((member) => ({ nodeId: member.nodeId, ack: member.info.tombstoneAck }));
+  }
+
+  #dropTombstones(horizon: number): void {
+    let count = 0;
+    for (const slot of this.table.slots()) {
+      if (!this.table.isTombstone(slot) || this.table.stamp(slot) > horizon) continue;
+      this.#store.remove(slot);
+      count += 1;
+    }
+    this.#store.reaped(horizon);
+    if (count > 0) this.#emit({ kind: "tombstones-reaped", count });
+  }
+
+  #heardWithin(member: number, ms: number, nowMs: number): boolean {
+    const peer = this.#links.peers.get(this.#idOf(member));
+    return peer !== undefined && nowMs - peer.lastHeardMs < ms;
+  }
+
+  #longestRoundTripMs(): number {
+    let longest = 0;
+    for (const peer of this.#links.peers.values()) {
+      if (peer.session !== null) longest = Math.max(longest, peer.smoothedRoundTripMs);
+    }
+    return longest;
+  }
+
+  #memberOf(nodeId: NodeId): number {
+    return this.table.findKey(SLOT_KIND.node, nodeKey(nodeId));
+  }
+
+  #idOf(slot: number): NodeId {
+    return keyToHex({ high: this.table.keyHigh(slot), low: this.table.keyLow(slot) });
+  }
+
+  #emit(event: ReplicaEvent): void {
+    this.#options.onEvent?.(event);
+  }
+}
+
+const SLOT_KIND_NAMES = { 1: "service", 2: "node", 3: "revocation" } as const;
