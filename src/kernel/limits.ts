@@ -112,9 +112,7 @@ export const API_HEADER_BYTES_MAX = 8 * 1024;
 /** Connections to the unix socket; one more is closed at once. */
 export const API_CONNECTIONS_MAX = 64;
 /** Answers that go on (event streams, followed logs); one more is refused. */
-export const API_FOLLOWERS_MAX = 32;
-/** What may wait for a reader of such an answer; a slower one is cut off. */
-export const API_FOLLOWER_BACKLOG_BYTES_MAX = 64 * 1024;
+export const API_FOLLOWERS_MAX = 16;
 /** Lines of one request for a service's log. */
 export const API_LOG_LINES_MAX = 10_000;
 /** The flight recorder's ring. */
@@ -135,6 +133,8 @@ export const SERVICE_OUTPUT_BYTES_PER_SECOND_MAX = 1024 * 1024;
 export const SERVICE_LOGS_MAX = 2 * CLAIMS_MAX;
 /** How far back into a service's log one request for its last lines reaches. */
 export const SERVICE_LOG_TAIL_BYTES_MAX = 256 * 1024;
+/** What may wait for a reader of an answer that goes on: a log's tail and what follows; a slower reader is cut off. */
+export const API_FOLLOWER_BACKLOG_BYTES_MAX = SERVICE_LOG_TAIL_BYTES_MAX + 64 * 1024;
 /** Followers of one service's log; one more is refused. */
 export const SERVICE_LOG_FOLLOWERS_MAX = 16;
 

@@ -1,0 +1,101 @@
+// Where the commands find the configuration, the daemon's socket, the data folder and the
+// root key: the command line first, then the environment, then the configuration's word.
+
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { CONFIGURATION_BYTES_MAX } from "../kernel/limits.ts";
+import type { Configuration } from "../schema/configuration.ts";
+import { CommandError } from "./command-error.ts";
+import { EXIT } from "./exit-codes.ts";
+
+/** Read when it exists and nothing else is named. */
+export const CONFIGURATION_FILE = "/etc/myco/config.yaml";
+const SOCKET = "/run/myco/myco.sock";
+const DATA_DIR = "/var/lib/myco";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The options every command takes. */
+export interface GlobalOptions {
+  readonly socket?: string;
+  readonly config?: string;
+}
+
+/** The configuration's file, or null when none is named and the default one does not exist. */
+export function configurationFileOf(options: GlobalOptions, env: Environment): string | null {
+  const named = options.config ?? env.MYCO_CONFIG;
+  if (named !== undefined && named !== "") return named;
+  return readTextFile(CONFIGURATION_FILE, CONFIGURATION_BYTES_MAX) === null
+    ? null
+    : CONFIGURATION_FILE;
+}
+
+export async function socketOf(options: GlobalOptions, env: Environment): Promise<string> {
+  const named = options.socket ?? env.MYCO_SOCKET;
+  if (named !== undefined && named !== "") return named;
+  return (await configurationOf(options, env))?.socket ?? SOCKET;
+}
+
+export async function dataDirOf(
+  dataDir: string | undefined,
+  options: GlobalOptions,
+  env: Environment,
+): Promise<string> {
+  return dataDir ?? (await configurationOf(options, env))?.dataDir ?? DATA_DIR;
+}
+
+/** `~/.config/myco/root.key`, or below XDG_CONFIG_HOME. */
+export function rootKeyFileOf(rootKey: string | undefined, env: Environment): string {
+  const base = env.XDG_CONFIG_HOME || join(env.HOME || homedir(), ".config");
+  return rootKey ?? join(base, "myco", "root.key");
+}
+
+/**
+ * A file's text, or null when it does not exist.
+ * @throws CommandError when it cannot be read or is longer than `bytesMax`
+ */
+export function readTextFile(path: string, bytesMax: number): string | null {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return null;
+    throw new CommandError(EXIT.failed, `cannot read ${path}: ${message}`);
+  }
+  if (bytes.length <= bytesMax) return bytes.toString("utf8");
+  throw new CommandError(
+    EXIT.usage,
+    `${path} has ${bytes.length} bytes; ${bytesMax} are allowed`,
+    "is it the file you meant?",
+  );
+}
+
+/** The configuration, loaded only where nothing nearer gives the answer. */
+async function configurationOf(
+  options: GlobalOptions,
+  env: Environment,
+): Promise<Configuration | null> {
+  const file = configurationFileOf(options, env);
+  return file === null ? null : loadConfiguration(file);
+}
+
+/** @throws CommandError when the file is missing or has mistakes */
+export async function loadConfiguration(file: string): Promise<Configuration> {
+  const text = readTextFile(file, CONFIGURATION_BYTES_MAX);
+  if (text === null) {
+    throw new CommandError(
+      EXIT.usage,
+      `there is no configuration ${file}`,
+      "name another with --config FILE, or leave it out for the defaults",
+    );
+  }
+  const { parseConfiguration, ConfigurationError } = await import("../schema/configuration.ts");
+  try {
+    return parseConfiguration(text, file);
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    throw new CommandError(EXIT.usage, error.message);
+  }
+}
