@@ -1,0 +1,161 @@
+// `GET /metrics`: the daemon's figures in Prometheus' text format. The library is loaded with
+// the first scrape, so that a node nobody scrapes does not pay for it.
+
+import type { Registry } from "prom-client";
+import { INSTANCE_STATES } from "../engine/engine.ts";
+import { MEMBER_STATUSES } from "../schema/frame.ts";
+import type { ApiBackend } from "./backend.ts";
+import type { StatusAnswer } from "./contract.ts";
+import type { Followers } from "./event-hub.ts";
+
+/** What one scrape is made of. */
+interface Figures {
+  readonly status: StatusAnswer;
+  readonly fsyncs: number;
+  readonly followers: number;
+  readonly followersCutOff: number;
+}
+
+type Value = number | Readonly<Record<string, number>>;
+
+interface Metric {
+  readonly name: string;
+  readonly type: "counter" | "gauge";
+  readonly help: string;
+  /** The label that a value of several parts is told apart by. */
+  readonly label?: string;
+  readonly read: (figures: Figures) => Value;
+}
+
+const METRICS: readonly Metric[] = [
+  gauge("process_resident_memory_bytes", "Resident memory.", (f) => f.status.process.residentBytes),
+  gauge("uptime_seconds", "Time since the daemon started.", (f) => f.status.node.uptimeMs / 1_000),
+  gauge(
+    "event_loop_lag_seconds",
+    "The latest that a tick came within the last minute.",
+    (f) => f.status.process.loopLagMs / 1_000,
+  ),
+  counter("packets_received_total", "Datagrams taken.", (f) => f.status.network.packetsReceived),
+  counter("packets_sent_total", "Packets sent.", (f) => f.status.network.packetsSent),
+  counter(
+    "packets_refused_total",
+    "Datagrams that were not ours, not openable, or malformed inside.",
+    (f) => f.status.network.packetsRefused,
+  ),
+  counter(
+    "datagrams_dropped_total",
+    "Datagrams dropped unread: not 1024 bytes, or more than one tick's share.",
+    (f) => f.status.network.datagramsDropped,
+  ),
+  counter(
+    "queue_dropped_total",
+    "Packets pushed out of the queue to the sockets by newer ones.",
+    (f) => f.status.network.sendsDropped,
+  ),
+  counter(
+    "send_errors_total",
+    "Packets the kernel refused to send.",
+    (f) => f.status.network.sendErrors,
+  ),
+  gauge("sessions", "Peers this node has keys with.", (f) => f.status.network.sessions),
+  counter(
+    "handshakes_started_total",
+    "Handshakes begun or answered.",
+    (f) => f.status.network.handshakesStarted,
+  ),
+  counter(
+    "handshakes_refused_total",
+    "Handshakes refused.",
+    (f) => f.status.network.handshakesRefused,
+  ),
+  counter("dns_queries_total", "DNS queries received.", (f) => f.status.network.dnsQueries),
+  parts("members", "Members by status, this node included.", "status", (f) => ({
+    ...zeros(MEMBER_STATUSES),
+    ...f.status.cluster.members,
+  })),
+  gauge("synced", "1 once the table has equalled a peer's.", (f) =>
+    Number(f.status.cluster.synced),
+  ),
+  gauge(
+    "revocation_block",
+    "The highest known revocation.",
+    (f) => f.status.cluster.revocationBlock,
+  ),
+  gauge("slots", "Slots in the table.", (f) => f.status.table.slots),
+  gauge("slots_capacity", "Slots the table has room for.", (f) => f.status.table.capacity),
+  gauge("records_bytes", "Bytes of all slots' records.", (f) => f.status.table.recordBytes),
+  gauge("log_bytes", "Size of the write-ahead log.", (f) => f.status.log.sizeBytes),
+  gauge("log_failed", "1 while the log cannot be written.", (f) =>
+    Number(f.status.log.state === "failed"),
+  ),
+  counter("log_fsyncs_total", "Group commits and snapshots made durable.", (f) => f.fsyncs),
+  parts("instances", "Services on this node by state.", "state", (f) => {
+    const counts = zeros(INSTANCE_STATES);
+    for (const { state } of f.status.engine.instances) counts[state] = (counts[state] ?? 0) + 1;
+    return counts;
+  }),
+  gauge("instance_restarts", "Restarts of the services that run here now.", (f) =>
+    f.status.engine.instances.reduce((sum, { restarts }) => sum + restarts, 0),
+  ),
+  gauge("healthy", "1 while this node has no problem.", (f) => Number(f.status.health.ok)),
+  gauge("stream_readers", "Open event streams and followed logs.", (f) => f.followers),
+  counter(
+    "stream_readers_cut_off_total",
+    "Readers cut off because they did not keep up.",
+    (f) => f.followersCutOff,
+  ),
+];
+
+let page: { readonly registry: Registry; readonly update: (figures: Figures) => void } | null =
+  null;
+
+/** The whole page and its content type. */
+export async function renderMetrics(
+  backend: ApiBackend,
+  followers: Followers,
+): Promise<{ body: string; contentType: string }> {
+  page ??= await createPage();
+  page.update({
+    status: backend.status(),
+    fsyncs: backend.fsyncs,
+    followers: followers.size,
+    followersCutOff: followers.cutOffCount,
+  });
+  return { body: await page.registry.metrics(), contentType: page.registry.contentType };
+}
+
+async function createPage(): Promise<NonNullable<typeof page>> {
+  const { Counter, Gauge, Registry } = await import("prom-client");
+  const registry = new Registry();
+  const updates = METRICS.map(({ name, type, help, label, read }) => {
+    const labelNames = label === undefined ? [] : [label];
+    const configuration = { name: `myco_${name}`, help, labelNames, registers: [registry] };
+    const metric = type === "counter" ? new Counter(configuration) : new Gauge(configuration);
+    return (figures: Figures): void => {
+      const value = read(figures);
+      metric.reset();
+      if (typeof value === "number") metric.inc(value);
+      else for (const [part, count] of Object.entries(value)) metric.inc({ [label!]: part }, count);
+    };
+  });
+  const update = (figures: Figures): void => {
+    for (const updateOne of updates) updateOne(figures);
+  };
+  return { registry, update };
+}
+
+function gauge(name: string, help: string, read: Metric["read"]): Metric {
+  return { name, type: "gauge", help, read };
+}
+
+function counter(name: string, help: string, read: Metric["read"]): Metric {
+  return { name, type: "counter", help, read };
+}
+
+function parts(name: string, help: string, label: string, read: Metric["read"]): Metric {
+  return { name, type: "gauge", help, label, read };
+}
+
+function zeros(names: readonly string[]): Record<string, number> {
+  return Object.fromEntries(names.map((name) => [name, 0]));
+}

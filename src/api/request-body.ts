@@ -1,0 +1,44 @@
+// Reads a request's body: of the type the route takes, and no longer than it may be.
+
+import type { IncomingMessage } from "node:http";
+import { API_BODY_BYTES_MAX } from "../kernel/limits.ts";
+import { ApiError } from "./api-error.ts";
+
+/** The media type without its parameters, in lower case; empty when there is none. */
+export function contentTypeOf(request: IncomingMessage): string {
+  const [type = ""] = (request.headers["content-type"] ?? "").split(";");
+  return type.trim().toLowerCase();
+}
+
+/**
+ * The whole body, at most API_BODY_BYTES_MAX.
+ * @throws ApiError 413 as soon as it is known to be longer
+ */
+export async function readBody(request: IncomingMessage): Promise<Buffer> {
+  if (Number(request.headers["content-length"] ?? 0) > API_BODY_BYTES_MAX) throw tooLong();
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of request) {
+    sizeBytes += (chunk as Buffer).length;
+    if (sizeBytes > API_BODY_BYTES_MAX) throw tooLong();
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks);
+}
+
+function tooLong(): ApiError {
+  return new ApiError(413, "body-too-long", `a body has at most ${API_BODY_BYTES_MAX} bytes`, {
+    hint: "deploy fewer services at a time",
+    // What is still on its way is not read, so that the connection cannot go on.
+    headers: { connection: "close" },
+  });
+}
+
+/** @throws ApiError 415 */
+export function unsupportedType(found: string, allowed: readonly string[]): ApiError {
+  return new ApiError(
+    415,
+    "unsupported-type",
+    `found the content type ${found === "" ? "(none)" : JSON.stringify(found)}; allowed: ${allowed.join(", ")}`,
+  );
+}

@@ -1,0 +1,142 @@
+// Which path and method is answered by what.
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { ApiError } from "./api-error.ts";
+import type { ApiBackend } from "./backend.ts";
+import type { Followers } from "./event-hub.ts";
+import { renderMetrics } from "./metrics.ts";
+import { sendLogs } from "./service-logs.ts";
+import { deploy, revoke, undeploy, unknownService } from "./writes.ts";
+
+/** A whole answer. */
+export interface Reply {
+  readonly status: number;
+  readonly body: string | Uint8Array;
+  /** Default: application/json. */
+  readonly contentType?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+interface Call {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly query: URLSearchParams;
+  /** What stands in the path where the route has a `*`. */
+  readonly name: string;
+  readonly backend: ApiBackend;
+  readonly followers: Followers;
+}
+
+/** Null: the answer is sent already, or goes on. */
+type Handler = (call: Call) => Promise<Reply | null> | Reply | null;
+
+/** By path; `*` stands for one name. */
+const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
+  "/health": { GET: getHealth },
+  "/status": { GET: ({ backend }) => json(backend.status()) },
+  "/members": { GET: ({ backend }) => json(backend.members()) },
+  "/services": { GET: ({ backend }) => json(backend.services()) },
+  "/services/*": {
+    GET: getService,
+    DELETE: async ({ name, backend }) => json(await undeploy(name, backend)),
+  },
+  "/deploy": { POST: async ({ request, backend }) => json(await deploy(request, backend)) },
+  "/revocations": { POST: async ({ request, backend }) => json(await revoke(request, backend)) },
+  "/stream": { GET: getStream },
+  "/metrics": { GET: getMetrics },
+  "/logs": { GET: getLogs },
+  "/flight": {
+    GET: ({ backend }) => ({
+      status: 200,
+      body: backend.readFlight(),
+      contentType: "application/x-ndjson",
+    }),
+    POST: ({ backend }) => json({ file: backend.writeFlight() }),
+  },
+};
+
+/**
+ * Answers one request.
+ * @returns the reply to send, or null when a route sends by itself
+ * @throws ApiError for every refusal
+ */
+export async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  backend: ApiBackend,
+  followers: Followers,
+): Promise<Reply | null> {
+  const [path = "", search = ""] = splitOnce(request.url ?? "", "?");
+  const { route, name } = routeOf(path);
+  const methods = ROUTES[route];
+  if (methods === undefined) throw unknownPath(path);
+  const handler = Object.hasOwn(methods, request.method ?? "") && methods[request.method ?? ""];
+  if (!handler) throw methodNotAllowed(request.method ?? "", Object.keys(methods));
+  const query = new URLSearchParams(search);
+  return handler({ request, response, query, name, backend, followers });
+}
+
+function routeOf(path: string): { route: string; name: string } {
+  if (Object.hasOwn(ROUTES, path) && !path.includes("*")) return { route: path, name: "" };
+  const match = /^(\/[a-z]+)\/([^/]+)$/.exec(path);
+  const route = `${match?.[1]}/*`;
+  if (match === null || !Object.hasOwn(ROUTES, route)) return { route: "", name: "" };
+  return { route, name: decodeName(match[2]!) };
+}
+
+/** A name that is no valid escape stays as it is: no service is called so. */
+function decodeName(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function getHealth({ backend }: Call): Reply {
+  const health = backend.health();
+  return json(health, health.ok ? 200 : 503);
+}
+
+function getService({ name, backend }: Call): Reply {
+  const service = backend.service(name);
+  if (service === null) throw unknownService(name);
+  return json(service);
+}
+
+function getStream({ response, backend }: Call): null {
+  backend.events.add(response, backend.status());
+  return null;
+}
+
+async function getMetrics({ backend, followers }: Call): Promise<Reply> {
+  return { status: 200, ...(await renderMetrics(backend, followers)) };
+}
+
+function getLogs({ query, response, backend, followers }: Call): null {
+  sendLogs(query, response, backend, followers);
+  return null;
+}
+
+function json(body: unknown, status = 200): Reply {
+  return { status, body: JSON.stringify(body) };
+}
+
+function splitOnce(text: string, separator: string): string[] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function unknownPath(path: string): ApiError {
+  const paths = Object.keys(ROUTES).join(", ");
+  return new ApiError(404, "unknown-path", `found the path ${JSON.stringify(path.slice(0, 200))}`, {
+    hint: `allowed: ${paths.replace("*", "NAME")}`,
+  });
+}
+
+function methodNotAllowed(found: string, allowed: readonly string[]): ApiError {
+  const list = allowed.join(", ");
+  return new ApiError(405, "method-not-allowed", `found ${found}; allowed here: ${list}`, {
+    headers: { allow: list },
+  });
+}

@@ -1,0 +1,99 @@
+// `GET /logs`: what a service printed on this node, and what it prints from now on.
+
+import type { ServerResponse } from "node:http";
+import { API_LOG_LINES_MAX } from "../kernel/limits.ts";
+import { SERVICE_NAME } from "../schema/text-rules.ts";
+import { ApiError } from "./api-error.ts";
+import type { ApiBackend } from "./backend.ts";
+import type { Followers } from "./event-hub.ts";
+import { unknownService } from "./writes.ts";
+
+const LINES_DEFAULT = 100;
+const CONTENT_TYPE = "text/plain; charset=utf-8";
+
+interface LogRequest {
+  readonly service: string;
+  readonly lines: number;
+  readonly follow: boolean;
+}
+
+/** Writes the whole answer, or begins one that goes on. Throws ApiError. */
+export function sendLogs(
+  query: URLSearchParams,
+  response: ServerResponse,
+  backend: ApiBackend,
+  followers: Followers,
+): void {
+  const { service, lines, follow } = parseLogRequest(query);
+  const kept = backend.logs.tail(service, lines);
+  if (kept.length === 0) requireHere(service, backend);
+  const text = kept.map((line) => `${line}\n`).join("");
+  if (follow) {
+    followLogs(service, text, response, backend, followers);
+    return;
+  }
+  response.writeHead(200, { "content-type": CONTENT_TYPE });
+  response.end(text);
+}
+
+function followLogs(
+  service: string,
+  kept: string,
+  response: ServerResponse,
+  backend: ApiBackend,
+  followers: Followers,
+): void {
+  const stop = backend.logs.follow(service, (line) => followers.send(response, `${line}\n`));
+  if (stop === null) {
+    throw new ApiError(503, "too-many-followers", `too many follow the log of ${service} already`, {
+      hint: "close one of them, or try again later",
+    });
+  }
+  try {
+    followers.add(response, CONTENT_TYPE, stop);
+  } catch (error) {
+    stop();
+    throw error;
+  }
+  followers.send(response, kept);
+}
+
+function parseLogRequest(query: URLSearchParams): LogRequest {
+  for (const name of query.keys()) {
+    if (!["service", "lines", "follow"].includes(name)) {
+      throw badQuery(
+        `found the parameter ${JSON.stringify(name)}; allowed: service, lines, follow`,
+      );
+    }
+  }
+  const service = query.get("service") ?? "";
+  if (!SERVICE_NAME.test(service)) {
+    throw badQuery(`found service=${JSON.stringify(service)}; allowed: a service's name`);
+  }
+  const lines = query.get("lines") ?? String(LINES_DEFAULT);
+  if (!/^[0-9]{1,6}$/.test(lines) || Number(lines) > API_LOG_LINES_MAX) {
+    throw badQuery(`found lines=${JSON.stringify(lines)}; allowed: 0 to ${API_LOG_LINES_MAX}`);
+  }
+  const follow = query.get("follow") ?? "false";
+  if (follow !== "true" && follow !== "false") {
+    throw badQuery(`found follow=${JSON.stringify(follow)}; allowed: true, false`);
+  }
+  return { service, lines: Number(lines), follow: follow === "true" };
+}
+
+/** A service that is placed elsewhere has its log there. */
+function requireHere(name: string, backend: ApiBackend): void {
+  const runsHere = backend.status().engine.instances.some((each) => each.service === name);
+  if (runsHere) return;
+  const service = backend.service(name);
+  if (service === null) throw unknownService(name);
+  const hosts = service.instances.map((instance) => instance.hostname);
+  const elsewhere = hosts.length === 0 ? "on no node yet" : `on ${hosts.join(", ")}`;
+  throw new ApiError(404, "not-here", `"${name}" does not run on this node; it runs ${elsewhere}`, {
+    hint: hosts.length === 0 ? 'see why with "myco services"' : `ask there: myco logs ${name}`,
+  });
+}
+
+function badQuery(message: string): ApiError {
+  return new ApiError(400, "query-invalid", message);
+}
