@@ -306,7 +306,9 @@ function concatenate(...parts: readonly Uint8Array[]): Uint8Array {
 }
 
 function isZero(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0);
+  let union = 0;
+  for (const byte of bytes) union |= byte;
+  return union === 0;
 }
 
 /** Whether two byte strings are equal, in a time that does not tell where they differ. */

@@ -295,6 +295,17 @@ describe("given a peer that is not what it should be, then the responder refuses
     expect(finishRefusal(thief, bob)).toEqual({ ok: false, reason: "signature" });
   });
 
+  test("one that begins as one node of the cluster and ends as another", () => {
+    const turncoat = {
+      ...alice,
+      isRevoked: () => {
+        Object.assign(turncoat, nodeOf("eve"));
+        return false;
+      },
+    };
+    expect(finishRefusal(turncoat, bob)).toEqual({ ok: false, reason: "not_for_us" });
+  });
+
   test("an INIT for another node", () => {
     const initiator = new Initiator(alice, eve.identity.nodeId, 11);
     expect(readInit(bob, initiator.init)).toEqual({ ok: false, reason: "not_for_us" });
@@ -348,9 +359,12 @@ describe("given packets turned against their sender or their place", () => {
     });
   });
 
-  test("session id 0 names no session", () => {
+  test("session id 0 names no session, and an INIT is of none", () => {
     const packet = new Initiator(alice, bobId, 11).init.slice();
-    packet.fill(0, OFFSET.payload + 48, OFFSET.payload + 52);
+    const unnamed = packet.slice();
+    unnamed.fill(0, OFFSET.payload + 48, OFFSET.payload + 52);
+    expect(readInit(bob, unnamed)).toEqual({ ok: false, reason: "malformed" });
+    packet[OFFSET.session] = 1;
     expect(readInit(bob, packet)).toEqual({ ok: false, reason: "malformed" });
     expect(() => new Initiator(alice, bobId, 0)).toThrow();
   });
