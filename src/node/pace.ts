@@ -4,7 +4,7 @@ import { assert } from "../kernel/assert.ts";
 import { PEER_QUEUE_PACKETS } from "../kernel/limits.ts";
 
 /** While tables differ, a list goes to one peer this often. */
-export const LIST_INTERVAL_MS = 200;
+export const LIST_INTERVAL_MS = 300;
 /** The newest slots that a list names; the rest of the packet carries rumoured records. */
 export const LIST_RECENT_MAX = 400;
 /** A peer found to be ahead is asked at once, but not sooner than this after the last list. */

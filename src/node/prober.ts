@@ -40,6 +40,7 @@ export class Prober {
   readonly #random: Random;
   #relayed: RelayedProbe[] = [];
   #nextSequence = 1;
+  #nextProbeMs = 0;
 
   constructor(host: ProberHost, membership: Membership, random: Random) {
     this.#host = host;
@@ -47,13 +48,22 @@ export class Prober {
     this.#random = random;
   }
 
-  /** Goes on with the probes under way and starts those due, among the `wanted` neighbours. */
+  /**
+   * Goes on with the probes under way, and once an interval starts one: of the `wanted`
+   * neighbours, the longest silent.
+   */
   tick(wanted: ReadonlySet<NodeId>, nowMs: number): void {
+    let silent: Peer | null = null;
     for (const nodeId of wanted) {
       const peer = this.#host.peers.get(nodeId);
       if (peer === undefined) continue;
       if (peer.probe !== null) this.#proceed(peer, nowMs);
-      else if (this.#isSilent(peer, nowMs)) this.#start(peer, nowMs);
+      else if (silent === null || peer.lastHeardMs < silent.lastHeardMs) silent = peer;
+    }
+    const intervalMs = PROBE_INTERVAL_MS * this.#membership.patience;
+    if (silent !== null && nowMs >= this.#nextProbeMs && nowMs - silent.lastHeardMs >= intervalMs) {
+      this.#nextProbeMs = nowMs + intervalMs;
+      this.#start(silent, nowMs);
     }
     if (this.#relayed.length > 0) this.#settleRelayed(nowMs);
   }
@@ -96,10 +106,6 @@ export class Prober {
     this.#host.send(peer, nowMs, (payload) => writePing(payload, sequence));
   }
 
-  #isSilent(peer: Peer, nowMs: number): boolean {
-    return nowMs - peer.lastHeardMs >= PROBE_INTERVAL_MS * this.#membership.patience;
-  }
-
   #start(peer: Peer, nowMs: number): void {
     const sequence = this.#nextSequence;
     this.#nextSequence = (this.#nextSequence % 0xffff) + 1;
@@ -139,8 +145,6 @@ export class Prober {
         writePingRequest(payload, probe.sequence, peer.nodeId);
       });
     }
-    // Our keys may be what it lost: a new handshake tells.
-    this.#host.reach(peer.nodeId, nowMs);
   }
 
   #chooseRelays(target: Peer): Peer[] {
@@ -162,6 +166,8 @@ export class Prober {
 
   #fail(peer: Peer, nowMs: number): void {
     const probe = peer.probe!;
+    // Our keys may be what it lost: a new handshake tells.
+    this.#host.reach(peer.nodeId, nowMs);
     peer.probe = null;
     // Relays that say nothing at all may mean that we are the one who hears badly.
     if (probe.nackCount < probe.relayCount) this.#membership.heardBadly();

@@ -24,7 +24,13 @@ export function toHex(bytes: Uint8Array): string {
 /** The bytes of an even-length lower-case hex string. Undefined behaviour for anything else: validate first. */
 export function fromHex(hex: string): Uint8Array {
   const bytes = new Uint8Array(hex.length / 2);
-  for (let i = 0; i < bytes.length; i += 1)
-    bytes[i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16);
+  for (let i = 0; i < bytes.length; i += 1) {
+    bytes[i] = (hexDigit(hex.charCodeAt(2 * i)) << 4) | hexDigit(hex.charCodeAt(2 * i + 1));
+  }
   return bytes;
+}
+
+/** "0"–"9" and "a"–"f" by their character codes. */
+function hexDigit(code: number): number {
+  return code < 0x3a ? code - 0x30 : code - 0x57;
 }
