@@ -42,6 +42,8 @@ export interface GossipHost {
    * may have deleted and forgotten must not come back through us.
    */
   mayOffer(slot: number, peer: Peer): boolean;
+  /** A peer's whole table turned out to hold nothing that ours lacks. */
+  caughtUp(): void;
 }
 
 interface RecordRumour {
@@ -115,6 +117,8 @@ export class Gossip {
     const given = this.#give(peer, comparison.lacking, nowMs);
     if (comparison.weAreBehind) this.#askBack(peer, head, nowMs);
     if (comparison.olderDiffers) this.#sendBuckets(peer, nowMs);
+    const isWhole = head.scope.kind === "recent" && !comparison.olderDiffers;
+    if (isWhole && !comparison.weAreBehind) this.#host.caughtUp();
     // It sent a list because it believes that we differ: say that we do not.
     if (!given && !comparison.weAreBehind && !this.#differs(peer)) this.#sendDigest(peer, nowMs);
   }

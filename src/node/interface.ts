@@ -110,6 +110,8 @@ export interface ReplicaStatistics {
   /** Of those, the ones that changed our table. */
   readonly recordsApplied: number;
   readonly recordsRefused: number;
+  /** Of those, the ones stamped too far ahead of our clock: one of the two clocks is wrong. */
+  readonly recordsFromFuture: number;
   readonly sessions: number;
   readonly members: number;
   readonly living: number;

@@ -43,8 +43,8 @@ interface HalfOpen {
 
 export class Links {
   readonly peers = new Map<NodeId, Peer>();
-  /** A dial to an address whose node is not known yet. */
-  #seedDial: { readonly dial: Dial; readonly endpoint: Endpoint } | null = null;
+  /** Dials to addresses whose nodes are not known yet: one a seed. */
+  readonly #seedDials = new Map<Endpoint, Dial>();
   readonly #bySessionId = new Map<number, { peer: Peer; session: Session }>();
   readonly #halfOpen = new Map<number, HalfOpen>();
   readonly #cookies: CookieMint;
@@ -104,10 +104,14 @@ export class Links {
     this.#sendInit(peer.dial, peer.endpoint, nowMs);
   }
 
-  /** Dials an address, whoever answers there with a certificate of this cluster. One at a time. */
+  /** Dials an address, or repeats that: whoever answers there with a certificate of this cluster. */
   dialSeed(endpoint: Endpoint, nowMs: number): void {
-    this.#seedDial = { dial: this.#newDial(ANY_NODE, nowMs), endpoint };
-    this.#sendInit(this.#seedDial.dial, endpoint, nowMs);
+    let dial = this.#seedDials.get(endpoint);
+    if (dial === undefined || nowMs - dial.startedMs >= DIAL_GIVE_UP_MS) {
+      dial = this.#newDial(ANY_NODE, nowMs);
+      this.#seedDials.set(endpoint, dial);
+    }
+    this.#sendInit(dial, endpoint, nowMs);
   }
 
   /** Repeats what got no answer, rekeys what is due, forgets what is over. */
@@ -193,11 +197,17 @@ export class Links {
       this.#bySessionId.delete(peer.oldSession.localSessionId);
       peer.oldSession = null;
     }
-    if (peer.session?.needsRekey(nowMs) === true) this.dial(peer, nowMs);
+    const isWanted = this.#isWanted(peer.nodeId);
+    if (isWanted && peer.session?.needsRekey(nowMs) === true) this.dial(peer, nowMs);
     const dial = peer.dial;
-    if (dial === null) return;
-    if (nowMs - dial.startedMs >= DIAL_GIVE_UP_MS) peer.dial = null;
-    else if (nowMs >= dial.nextSendMs) this.#sendInit(dial, peer.endpoint, nowMs);
+    if (dial === null) {
+      // Keys that nobody needs run out, and their peer is forgotten.
+      if (peer.session === null && !isWanted) this.drop(peer.nodeId, "idle");
+    } else if (nowMs - dial.startedMs >= DIAL_GIVE_UP_MS) {
+      peer.dial = null;
+    } else if (nowMs >= dial.nextSendMs) {
+      this.#sendInit(dial, peer.endpoint, nowMs);
+    }
   }
 
   /** Until the peer proves that it has our FINISH, it cannot open what we send under the new keys. */
@@ -326,7 +336,7 @@ export class Links {
     if (result.session === null) return;
     const peer = this.peerFor(result.session.peer.nodeId, from, nowMs);
     if (peer === null) return;
-    if (found.dial === this.#seedDial?.dial) this.#seedDial = null;
+    this.#seedDials.delete(found.endpoint);
     // Only the first INIT's answer tells the round trip: later ones may answer any of several.
     if (found.dial.attempts === 1) peer.measured(nowMs - found.dial.startedMs);
     peer.dial = null;
@@ -380,7 +390,10 @@ export class Links {
     if (peer?.dial?.initiator.sessionId === sessionId) {
       return { dial: peer.dial, endpoint: peer.endpoint };
     }
-    return this.#seedDial?.dial.initiator.sessionId === sessionId ? this.#seedDial : null;
+    for (const [endpoint, dial] of this.#seedDials) {
+      if (dial.initiator.sessionId === sessionId) return { dial, endpoint };
+    }
+    return null;
   }
 
   #halfOpenFor(init: Init): Responder | null {

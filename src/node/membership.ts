@@ -170,7 +170,7 @@ export class Membership {
 
   /** Takes another's word. About ourselves, we refute anything but alive. */
   hear(member: number, rumour: MemberRumour, nowMs: number): void {
-    if (member === this.#selfMember) {
+    if (member >= 0 && member === this.#selfMember) {
       this.#refute(rumour);
       return;
     }

@@ -47,6 +47,8 @@ export const REJOIN_INTERVAL_MS = 5_000;
 export const SEED_INTERVAL_MS = 1_000;
 /** After a rekey, packets under the old keys are still opened for this long. */
 export const OLD_SESSION_MS = 10_000;
+/** How often a seed that is no member's endpoint is dialled while others are in reach. */
+export const UNMET_SEED_INTERVAL_MS = 30_000;
 /** Alone for this long with nobody to ask, a node takes its own table for complete. */
 export const ALONE_MS = 5_000;
 

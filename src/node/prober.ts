@@ -21,6 +21,8 @@ export interface ProberHost {
   send(peer: Peer, nowMs: number, write: (payload: ByteWriter) => void): void;
   /** The peer of a member, dialled when there are no keys yet; null when it is none or too many are. */
   reach(nodeId: NodeId, nowMs: number): Peer | null;
+  /** Makes new keys with a peer whose old ones may be lost. */
+  redial(peer: Peer, nowMs: number): void;
   /** The member's slot index, or -1. */
   memberOf(nodeId: NodeId): number;
 }
@@ -167,7 +169,7 @@ export class Prober {
   #fail(peer: Peer, nowMs: number): void {
     const probe = peer.probe!;
     // Our keys may be what it lost: a new handshake tells.
-    this.#host.reach(peer.nodeId, nowMs);
+    this.#host.redial(peer, nowMs);
     peer.probe = null;
     // Relays that say nothing at all may mean that we are the one who hears badly.
     if (probe.nackCount < probe.relayCount) this.#membership.heardBadly();

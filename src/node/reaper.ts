@@ -6,7 +6,7 @@
 import { SESSION_EXPIRY_MS } from "../kernel/limits.ts";
 import type { NodeId } from "../schema/node-id.ts";
 import type { TombstoneAck } from "../schema/node-info.ts";
-import { CLOCK_DRIFT_MAX_MS, STAMPS_PER_MS } from "../sync/hybrid-clock.ts";
+import { CLOCK_DRIFT_MAX_MS, STAMPS_PER_MS, stampMs } from "../sync/hybrid-clock.ts";
 import type { SlotTable } from "../sync/slot-table.ts";
 
 /** Horizons are whole multiples of this, so that members come to the same ones. */
@@ -37,13 +37,14 @@ export type ReapDecision =
  * Decides from the table and the roster, without memory of its own.
  * @param own what we have published last
  * @param others what every other roster member has published last
- * @param logged whether all we hold is on disk
+ * @param state `logged`: whether all we hold is on disk; `equalMs`: when our table last equalled
+ *   a peer's, so that nothing we wrote before is known to us alone
  */
 export function decideReaping(
   table: SlotTable,
   own: TombstoneAck | null,
   others: readonly RosterAck[],
-  state: { nowMs: number; reapedThrough: number; logged: boolean },
+  state: { nowMs: number; reapedThrough: number; logged: boolean; equalMs: number },
 ): ReapDecision {
   const newest = newestHorizon(state.nowMs);
   const horizon = chooseHorizon(own, others, newest, state.reapedThrough);
@@ -51,7 +52,8 @@ export function decideReaping(
   if (held.count === 0) return { kind: "wait" };
   const ack: TombstoneAck = { horizon, xorLow: held.xorLow, xorHigh: held.xorHigh };
   if (own === null || !sameAck(own, ack)) {
-    return state.logged ? { kind: "acknowledge", ack } : { kind: "wait" };
+    const isShared = others.length === 0 || state.equalMs > stampMs(horizon);
+    return state.logged && isShared ? { kind: "acknowledge", ack } : { kind: "wait" };
   }
   const agreed = others.every((member) => member.ack !== null && sameAck(member.ack, ack));
   return agreed ? { kind: "reap", horizon } : { kind: "wait" };

@@ -42,6 +42,7 @@ import {
   MEMBER_RUMOURS_PER_PACKET,
   REJOIN_INTERVAL_MS,
   SEED_INTERVAL_MS,
+  UNMET_SEED_INTERVAL_MS,
 } from "./pace.ts";
 import type { Peer } from "./peer.ts";
 import { Prober } from "./prober.ts";
@@ -67,6 +68,9 @@ export class Replica implements ReplicaInterface {
   #claims: readonly Claim[] = [];
   #ack: TombstoneAck | null = null;
   #startedMs: number;
+  #isStarted = false;
+  /** When our table last equalled a peer's: all that we held then is held elsewhere too. */
+  #equalMs = Number.NEGATIVE_INFINITY;
   #wanted: Set<NodeId> = new Set();
   #wantedVersion = -1;
   #tableVersion = 0;
@@ -86,6 +90,7 @@ export class Replica implements ReplicaInterface {
   #recordsReceived = 0;
   #recordsApplied = 0;
   #recordsRefused = 0;
+  #recordsFromFuture = 0;
 
   constructor(options: ReplicaOptions) {
     const { crypto, signer } = options;
@@ -163,6 +168,7 @@ export class Replica implements ReplicaInterface {
       recordsReceived: this.#recordsReceived,
       recordsApplied: this.#recordsApplied,
       recordsRefused: this.#recordsRefused,
+      recordsFromFuture: this.#recordsFromFuture,
       sessions: this.#links.sessionCount,
       members: this.#membership.memberCount,
       living: this.#membership.livingCount,
@@ -178,6 +184,7 @@ export class Replica implements ReplicaInterface {
   start(nowMs: number, damaged: boolean): void {
     this.#store.restored();
     this.#startedMs = nowMs;
+    this.#isStarted = true;
     if (damaged) this.#doubtServices();
     this.#restoreOwnSlot();
     this.#publish(nowMs);
@@ -198,7 +205,7 @@ export class Replica implements ReplicaInterface {
     this.#gossip.tick(nowMs);
     this.#seekOthers(nowMs);
     if (nowMs >= this.#nextReapMs) this.#reap(nowMs);
-    if (!this.#synced && this.#isAlone(nowMs)) this.#becomeSynced();
+    if (this.#isAlone(nowMs)) this.#becomeSynced();
   }
 
   receive(datagram: Uint8Array, from: Endpoint, nowMs: number): void {
@@ -206,7 +213,9 @@ export class Replica implements ReplicaInterface {
   }
 
   journalDurable(sequence: number, _nowMs: number): void {
-    for (const settled of this.#store.durable(sequence)) this.onWriteSettled(settled, true);
+    for (const write of this.#store.durable(sequence)) {
+      this.onWriteSettled(write.sequence, write.applied);
+    }
   }
 
   journalFailed(firstSequence: number, lastSequence: number): void {
@@ -333,7 +342,9 @@ export class Replica implements ReplicaInterface {
       send: (peer: Peer, nowMs: number, write: (payload: ByteWriter) => void) =>
         this.#send(peer, nowMs, write),
       mayOffer: (slot: number, peer: Peer) => this.#mayOffer(slot, peer),
+      caughtUp: () => this.#becomeSynced(),
       reach: (nodeId: NodeId, nowMs: number) => this.#reach(nodeId, nowMs),
+      redial: (peer: Peer, nowMs: number) => this.#links.dial(peer, nowMs),
       memberOf: (nodeId: NodeId) => this.#memberOf(nodeId),
     };
   }
@@ -358,14 +369,17 @@ export class Replica implements ReplicaInterface {
       peer.rootHigh = digest.rootHigh;
       peer.rootLow = digest.rootLow;
       peer.reapedThrough = digest.reapedThrough;
-      while (payload.remaining > 0) this.#receiveFrame(peer, payload, nowMs);
+      // A frame may cost the peer its place: a revocation. Then the rest is not heard.
+      while (payload.remaining > 0 && this.#links.peers.get(peer.nodeId) === peer) {
+        this.#receiveFrame(peer, payload, nowMs);
+      }
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       this.#links.packetsRefused += 1;
       return;
     }
     if (peer.reapedThrough > this.#store.reapedThrough) this.#dropTombstones(peer.reapedThrough);
-    if (this.#isEqualTo(peer)) this.#equalityProven();
+    if (this.#isEqualTo(peer)) this.#equalityProven(nowMs);
     // A revocation that the peer knows and we do not is worth asking for at once.
     const isBehind = header.revocationBlock > this.revocationBlock;
     if (isBehind && nowMs > peer.lastListMs) this.#gossip.sendList(peer, nowMs);
@@ -415,6 +429,7 @@ export class Replica implements ReplicaInterface {
 
   #recordRefused(peer: Peer, result: Exclude<OfferResult, "applied" | "known">): void {
     this.#recordsRefused += 1;
+    if (result === "clock-ahead") this.#recordsFromFuture += 1;
     if (result === "full") this.#emit({ kind: "table-full" });
     else this.#emit({ kind: "slot-refused", author: peer.nodeId, reason: result });
   }
@@ -422,9 +437,11 @@ export class Replica implements ReplicaInterface {
   #slotApplied(index: number, slot: Slot): void {
     this.#tableVersion += 1;
     this.#unconfirmed.delete(index);
-    this.#gossip.spread(index, this.#applyingFrom);
     if (slot.kind === SLOT_KIND.node) this.#nodeApplied(index, slot);
     if (slot.kind === SLOT_KIND.revocation) this.#dropRevokedPeers();
+    // What our own log brings back is news to nobody.
+    if (!this.#isStarted) return;
+    this.#gossip.spread(index, this.#applyingFrom);
     this.#emit({
       kind: "slot-applied",
       slotKind: SLOT_KIND_NAMES[slot.kind],
@@ -471,12 +488,14 @@ export class Replica implements ReplicaInterface {
     return peer.rootHigh === rootHigh && peer.rootLow === rootLow;
   }
 
-  #equalityProven(): void {
+  #equalityProven(nowMs: number): void {
+    this.#equalMs = nowMs;
     this.#unconfirmed.clear();
-    if (!this.#synced) this.#becomeSynced();
+    this.#becomeSynced();
   }
 
   #becomeSynced(): void {
+    if (this.#synced) return;
     this.#synced = true;
     this.#emit({ kind: "first-sync" });
   }
@@ -576,7 +595,7 @@ export class Replica implements ReplicaInterface {
     if (peer.session === null && peer.dial === null && endpoints.length > 0) {
       peer.endpoint = endpoints[this.#dialCount++ % endpoints.length]!;
     }
-    if (peer.session === null || peer.probe !== null) this.#links.dial(peer, nowMs);
+    if (peer.session === null) this.#links.dial(peer, nowMs);
     return peer;
   }
 
@@ -587,10 +606,25 @@ export class Replica implements ReplicaInterface {
       const lost = this.#lostMembers();
       if (lost.length > 0) this.#reach(lost[randomBelow(this.#random, lost.length)]!, nowMs);
     }
+    if (nowMs >= this.#nextSeedMs) this.#dialNextSeed(nowMs);
+  }
+
+  /** A seed that is no member's endpoint may stand in a part of the cluster that we never met. */
+  #dialNextSeed(nowMs: number): void {
     const { seeds } = this.#options;
-    if (seeds.length === 0 || this.#links.sessionCount > 0 || nowMs < this.#nextSeedMs) return;
-    this.#nextSeedMs = nowMs + SEED_INTERVAL_MS;
-    this.#links.dialSeed(seeds[this.#nextSeed++ % seeds.length]!, nowMs);
+    const isAlone = this.#links.sessionCount === 0;
+    this.#nextSeedMs = nowMs + (isAlone ? SEED_INTERVAL_MS : UNMET_SEED_INTERVAL_MS);
+    if (seeds.length === 0) return;
+    const seed = seeds[this.#nextSeed++ % seeds.length]!;
+    if (isAlone || !this.#isMemberEndpoint(seed)) this.#links.dialSeed(seed, nowMs);
+  }
+
+  #isMemberEndpoint(endpoint: Endpoint): boolean {
+    for (const slot of this.table.slots()) {
+      if (this.table.kind(slot) !== SLOT_KIND.node) continue;
+      if (nodeInfoAt(this.table, slot).endpoints.includes(endpoint)) return true;
+    }
+    return false;
   }
 
   #lostMembers(): NodeId[] {
@@ -614,6 +648,7 @@ export class Replica implements ReplicaInterface {
       nowMs,
       reapedThrough: this.#store.reapedThrough,
       logged,
+      equalMs: this.#equalMs,
     });
     if (decision.kind === "reap") this.#dropTombstones(decision.horizon);
     if (decision.kind === "acknowledge") {

@@ -31,6 +31,12 @@ export interface SlotStoreListener {
   slotRemoved(index: number): void;
 }
 
+/** A write whose record is on disk; not applied when its author lost the right meanwhile. */
+export interface SettledWrite {
+  readonly sequence: number;
+  readonly applied: boolean;
+}
+
 interface PendingWrite {
   readonly slot: Slot;
   readonly fingerprint: Uint8Array;
@@ -161,15 +167,17 @@ export class SlotStore {
     return this.#queueWrite(slot);
   }
 
-  /** The log has everything up to `sequence`. Returns the writes that took effect by it. */
-  durable(sequence: number): number[] {
+  /** The log has everything up to `sequence`. Returns the writes that are settled by it. */
+  durable(sequence: number): SettledWrite[] {
     this.#durableSequence = Math.max(this.#durableSequence, sequence);
-    const settled: number[] = [];
+    const settled: SettledWrite[] = [];
     for (const [pendingSequence, { slot, fingerprint }] of this.#pending) {
       if (pendingSequence > sequence) break;
       this.#pending.delete(pendingSequence);
-      this.#apply(slot, fingerprint);
-      settled.push(pendingSequence);
+      // Its author may have been revoked while it waited.
+      const applied = this.authority.judge(slot) === "valid";
+      if (applied) this.#apply(slot, fingerprint);
+      settled.push({ sequence: pendingSequence, applied });
     }
     return settled;
   }
