@@ -38,8 +38,11 @@ export interface ApiBackend {
   /** Settles when the log has it, or never will. */
   deploy(spec: ServiceSpec): Promise<WriteOutcome>;
   undeploy(name: string): Promise<WriteOutcome>;
-  /** Takes a record signed elsewhere. */
-  offerRecord(record: Uint8Array): Promise<WriteOutcome>;
+  /**
+   * Takes a record signed elsewhere.
+   * @param service the name of the service it deploys, or null when it deploys none
+   */
+  offerRecord(record: Uint8Array, service: string | null): Promise<WriteOutcome>;
   /** The flight recorder's events as lines of JSON. */
   readFlight(): Uint8Array;
   /** Writes them to the data folder. @returns the file's path */

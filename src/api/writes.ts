@@ -103,7 +103,7 @@ export async function revoke(
   if (type !== PACKET_TYPE) throw unsupportedType(type, [PACKET_TYPE]);
   const record = await readBody(request);
   requireSlot(record, SLOT_KIND.revocation, "a revocation");
-  const outcome = await backend.offerRecord(record);
+  const outcome = await backend.offerRecord(record, null);
   if (!outcome.ok) throw refusalError(outcome.reason);
   return { key: outcome.key, stamp: outcome.stamp };
 }
@@ -132,7 +132,7 @@ async function deployPacket(body: Buffer, backend: ApiBackend): Promise<DeployAn
   const record = recordOf(body, backend);
   const slot = requireSlot(record, SLOT_KIND.service, "a service");
   const name = slot.tombstone ? null : nameOf(slot);
-  const outcome = await backend.offerRecord(record);
+  const outcome = await backend.offerRecord(record, name);
   if (!outcome.ok) throw refusalError(outcome.reason);
   return { services: name === null ? [] : [deployedService(name, outcome)] };
 }

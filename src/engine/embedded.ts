@@ -213,6 +213,7 @@ function supervised(supervisor: Supervisor): Occupant {
       state: supervisor.state,
       detail: supervisor.detail,
       restartCount: supervisor.restartCount,
+      pid: supervisor.pid,
     }),
     stop: (onStopped) => supervisor.stop(onStopped),
   };
@@ -220,7 +221,7 @@ function supervised(supervisor: Supervisor): Occupant {
 
 function refused({ name, generation }: Instance, detail: string): Occupant {
   return {
-    status: () => ({ name, generation, state: "refused", detail, restartCount: 0 }),
+    status: () => ({ name, generation, state: "refused", detail, restartCount: 0, pid: null }),
     stop: (onStopped) => setImmediate(onStopped),
   };
 }
@@ -232,5 +233,5 @@ function leftover(
 ): Occupant {
   const state: InstanceState = "stopping";
   const detail = "left running by an earlier daemon";
-  return { status: () => ({ name, generation, state, detail, restartCount: 0 }), stop };
+  return { status: () => ({ name, generation, state, detail, restartCount: 0, pid: null }), stop };
 }

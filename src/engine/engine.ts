@@ -38,6 +38,8 @@ export interface InstanceStatus {
   readonly detail: string;
   /** How often it was started again after it ended by itself. */
   readonly restartCount: number;
+  /** The process that runs it, or null while none does or the engine does not know. */
+  readonly pid: number | null;
 }
 
 /** An instance's new state. After `stopped` the engine no longer lists it. */

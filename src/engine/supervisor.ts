@@ -85,6 +85,11 @@ export class Supervisor {
     return this.#detail;
   }
 
+  /** The leader of what runs now, the pre-start command included; null in between. */
+  get pid(): number | null {
+    return this.#pid;
+  }
+
   get restartCount(): number {
     return this.#restartCount;
   }

@@ -34,7 +34,7 @@ function deployed(owners: NodeId[], changes: Partial<DeployedService> = {}): Dep
 }
 
 function status(state: InstanceState, generation = 1, name = "web"): InstanceStatus {
-  return { name, generation, state, detail: "", restartCount: 0 };
+  return { name, generation, state, detail: "", restartCount: 0, pid: null };
 }
 
 function input(changes: Partial<ReconcileInput>): ReconcileInput {

@@ -1,0 +1,157 @@
+// The daemon's state in the words of the API.
+
+import type {
+  EngineInstanceAnswer,
+  MemberAnswer,
+  ServiceAnswer,
+  StatusAnswer,
+} from "../api/contract.ts";
+import type { IoEngine } from "../io/engine.ts";
+import { SLOTS_MAX } from "../kernel/limits.ts";
+import { VERSION } from "../kernel/version.ts";
+import type { MemberView, ReplicaInterface, ServiceView } from "../node/interface.ts";
+import { MEMBER_STATUSES, type MemberStatus } from "../schema/frame.ts";
+import type { NodeId } from "../schema/node-id.ts";
+import { stampMs } from "../sync/hybrid-clock.ts";
+import type { ClusterView } from "./cluster-view.ts";
+import type { JournalKeeper } from "./journal-keeper.ts";
+import type { ServiceRunner, TimedInstance } from "./service-runner.ts";
+
+/** Everything a status is made of. */
+export interface StatusSources {
+  readonly replica: ReplicaInterface;
+  readonly rootId: NodeId;
+  readonly view: ClusterView;
+  readonly io: IoEngine;
+  readonly journal: JournalKeeper;
+  readonly runner: ServiceRunner;
+  readonly engineKind: string;
+  readonly startedAtMs: number;
+}
+
+export function statusAnswer(
+  sources: StatusSources,
+  health: StatusAnswer["health"],
+  dnsQueries: number,
+  nowMs: number,
+): StatusAnswer {
+  const { replica, io, journal, runner } = sources;
+  const { slots, recordBytes } = replica.statistics;
+  return {
+    version: VERSION,
+    node: nodePart(sources, nowMs),
+    cluster: {
+      rootId: sources.rootId,
+      rootHash: replica.rootHash,
+      revocationBlock: replica.revocationBlock,
+      synced: replica.synced,
+      excluded: replica.excluded,
+      members: countStatuses(sources.view.members),
+    },
+    table: { slots, capacity: SLOTS_MAX, recordBytes },
+    log: { state: journal.log.state, sizeBytes: journal.log.sizeBytes },
+    engine: {
+      kind: sources.engineKind,
+      instances: runner.list().map(engineInstanceAnswer),
+      waiting: runner.waiting.map(({ name, reason }) => ({ service: name, reason })),
+    },
+    network: networkPart(sources, dnsQueries),
+    process: {
+      pid: process.pid,
+      residentBytes: process.memoryUsage.rss(),
+      loopLagMs: Math.round(io.ticker.lagMs),
+    },
+    health,
+  };
+}
+
+export function memberAnswer(member: MemberView): MemberAnswer {
+  const { nodeId, self, status, incarnation, info, zone, roles, notAfterMs, rttMs } = member;
+  const { hostname, endpoints, arch, memoryMiB, draining } = info;
+  return {
+    nodeId,
+    self,
+    hostname,
+    status,
+    zone,
+    roles,
+    endpoints,
+    arch,
+    memoryMiB,
+    draining,
+    rttMs,
+    incarnation,
+    notAfterMs,
+  };
+}
+
+export function serviceAnswer(service: ServiceView, view: ClusterView): ServiceAnswer {
+  const { spec, key, author, stamp, generation } = service;
+  const owners = view.ownersOf(spec.name);
+  const instances = view.instancesOf(service).map(({ member, claim }) => ({
+    nodeId: member.nodeId,
+    hostname: member.info.hostname,
+    state: claim.state,
+    generation: claim.generation,
+    current: claim.generation === generation,
+  }));
+  return {
+    name: spec.name,
+    key,
+    author,
+    stamp,
+    updatedAtMs: stampMs(stamp),
+    generation,
+    spec,
+    wanted: owners.length,
+    healthy: instances.filter(({ state }) => state === "healthy").length,
+    owners,
+    instances,
+  };
+}
+
+function nodePart(
+  { replica, view, startedAtMs }: StatusSources,
+  nowMs: number,
+): StatusAnswer["node"] {
+  const self = view.members.find((member) => member.self);
+  return {
+    id: replica.nodeId,
+    hostname: self?.info.hostname ?? "",
+    zone: self?.zone ?? 0,
+    roles: self?.roles ?? [],
+    endpoints: self?.info.endpoints ?? [],
+    incarnation: self?.incarnation ?? 0,
+    startedAtMs,
+    uptimeMs: Math.max(0, nowMs - startedAtMs),
+  };
+}
+
+function networkPart({ replica, io }: StatusSources, dnsQueries: number): StatusAnswer["network"] {
+  const { packetsRefused, sessions, handshakesStarted, handshakesRefused } = replica.statistics;
+  const { datagramsReceived, datagramsDropped, packetsSent, sendsDropped, sendErrors } =
+    io.udp.statistics;
+  return {
+    packetsReceived: datagramsReceived,
+    packetsSent,
+    packetsRefused,
+    datagramsDropped,
+    sendsDropped,
+    sendErrors,
+    sessions,
+    handshakesStarted,
+    handshakesRefused,
+    dnsQueries,
+  };
+}
+
+function countStatuses(members: readonly MemberView[]): Record<MemberStatus, number> {
+  const counts = Object.fromEntries(MEMBER_STATUSES.map((status) => [status, 0]));
+  for (const { status } of members) counts[status] = (counts[status] ?? 0) + 1;
+  return counts as Record<MemberStatus, number>;
+}
+
+function engineInstanceAnswer(instance: TimedInstance): EngineInstanceAnswer {
+  const { name, state, detail, pid, restartCount, sinceMs, generation } = instance;
+  return { service: name, state, detail, pid, restarts: restartCount, sinceMs, generation };
+}

@@ -1,0 +1,104 @@
+// `myco daemon`: one node from its configuration to its end, and what is left behind when it
+// crashes.
+
+import { ConfigurationError } from "../schema/configuration.ts";
+import { type ConfigurationOverrides, loadConfiguration } from "./configuration-file.ts";
+import { EventLog } from "./event-log.ts";
+import { FlightRecorder } from "./flight-recorder.ts";
+import { createLogger, type Logger } from "./logger.ts";
+import { RunningNode } from "./running-node.ts";
+import { missingRuntimeFlags } from "./runtime-flags.ts";
+
+export interface DaemonOptions {
+  /** Null: all defaults. */
+  readonly configurationFile: string | null;
+  readonly overrides: ConfigurationOverrides;
+}
+
+/** As the command line documents them. */
+const EXIT_OK = 0;
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+/** EX_SOFTWARE of sysexits(3): the program, not its surroundings, is at fault. */
+const EXIT_CRASHED = 70;
+/** What lingers after the stop must not keep the process. */
+const LINGER_MS = 1_000;
+
+/**
+ * Runs a node until it is told to stop.
+ * @returns the exit code: 0 after a clean stop, 1 when it could not start or stop, 2 for a
+ *   mistake in the configuration. A crash ends the process with 70.
+ */
+export async function runDaemon(options: DaemonOptions): Promise<number> {
+  let configuration: ReturnType<typeof loadConfiguration>;
+  try {
+    configuration = loadConfiguration(options.configurationFile, options.overrides);
+  } catch (error) {
+    process.stderr.write(`${messageOf(error)}\n`);
+    return error instanceof ConfigurationError || error instanceof TypeError
+      ? EXIT_USAGE
+      : EXIT_FAILED;
+  }
+  const logger = createLogger(configuration.log);
+  const recorder = new FlightRecorder();
+  const events = new EventLog(logger, recorder, Date.now);
+  recordCrashes(recorder, logger, configuration.dataDir);
+  noteRuntime(events);
+  const stopAsked = awaitSignal(events);
+  try {
+    const node = await RunningNode.start({ configuration, events, recorder });
+    await stopAsked;
+    return finish((await node.stop()) ? EXIT_OK : EXIT_FAILED);
+  } catch (error) {
+    logger.fatal({ code: (error as { code?: string }).code }, messageOf(error));
+    return finish(EXIT_FAILED);
+  }
+}
+
+function finish(exitCode: number): number {
+  setTimeout(() => process.exit(exitCode), LINGER_MS).unref();
+  return exitCode;
+}
+
+/** The first signal asks to stop; a second one does not wait any longer. */
+function awaitSignal(events: EventLog): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const take = (signal: NodeJS.Signals): void => {
+      events.note("info", "signal", `${signal} was received`);
+      if (asked) process.exit(EXIT_FAILED);
+      asked = true;
+      resolve();
+    };
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, take);
+  });
+}
+
+/** The last events go to disk before the process ends: nothing of it can be trusted any more. */
+function recordCrashes(recorder: FlightRecorder, logger: Logger, dataDir: string): void {
+  const crash = (cause: unknown): void => {
+    const error = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+    recorder.record(Date.now(), "crash", { error });
+    let file: string | undefined;
+    try {
+      file = recorder.writeFile(dataDir, Date.now());
+    } catch {
+      // Such as a full disk. The log below still says what happened.
+    }
+    logger.fatal({ error, file }, "the daemon has crashed; its last events are in the file");
+    process.exit(EXIT_CRASHED);
+  };
+  process.on("uncaughtException", crash);
+  process.on("unhandledRejection", crash);
+}
+
+function noteRuntime(events: EventLog): void {
+  const missing = missingRuntimeFlags(process.execArgv, process.env);
+  if (missing.length === 0) return;
+  const message = "started without the flags that keep memory small; the manual has the whole line";
+  events.note("info", "runtime-flags", message, { missing });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,109 @@
+// What is wrong with this node right now, in words. An empty list is a healthy node.
+
+import type { HealthAnswer, HealthProblem } from "../api/contract.ts";
+import type { MemberView } from "../node/interface.ts";
+import type { TimedInstance } from "./service-runner.ts";
+
+/** How long after its start a node may be without the others. */
+const JOIN_PATIENCE_MS = 15_000;
+/** How long before its end a certificate is worth a word. */
+const EXPIRY_NOTICE_MS = 14 * 24 * 3_600_000;
+const LAG_MAX_MS = 1_000;
+const DAY_MS = 24 * 3_600_000;
+
+/** What health is judged by. */
+export interface HealthSources {
+  readonly nowMs: number;
+  readonly uptimeMs: number;
+  /** Why the log takes no writes, or null. */
+  readonly logProblem: string | null;
+  /** Why DNS does not answer, or null. */
+  readonly dnsProblem: string | null;
+  readonly synced: boolean;
+  readonly excluded: boolean;
+  readonly members: readonly MemberView[];
+  /** Whether the configuration or the invitation names nodes to join through. */
+  readonly hasSeeds: boolean;
+  readonly unresolvedPeers: readonly string[];
+  readonly instances: readonly TimedInstance[];
+  readonly loopLagMs: number;
+}
+
+export function judgeHealth(sources: HealthSources): HealthAnswer {
+  const problems = [
+    logProblem(sources),
+    exclusion(sources),
+    expiry(sources),
+    isolation(sources),
+    unresolvedPeers(sources),
+    dnsProblem(sources),
+    lag(sources),
+    ...sources.instances.map(instanceProblem),
+  ].filter((problem) => problem !== null);
+  return { ok: problems.length === 0, problems };
+}
+
+function logProblem({ logProblem }: HealthSources): HealthProblem | null {
+  if (logProblem === null) return null;
+  const message = `the log cannot be written (${logProblem}); writes are refused until it can be again`;
+  return { code: "log-failed", message };
+}
+
+function exclusion({ excluded }: HealthSources): HealthProblem | null {
+  if (!excluded) return null;
+  const message =
+    "this node's certificate was revoked or has expired; the cluster's operator can invite it anew";
+  return { code: "excluded", message };
+}
+
+function expiry({ members, nowMs, excluded }: HealthSources): HealthProblem | null {
+  const self = members.find((member) => member.self);
+  if (self === undefined || excluded || self.notAfterMs - nowMs > EXPIRY_NOTICE_MS) return null;
+  const days = Math.max(0, Math.floor((self.notAfterMs - nowMs) / DAY_MS));
+  const message = `this node's certificate expires in ${days} days; invite it anew before that`;
+  return { code: "certificate-expiring", message };
+}
+
+function isolation({
+  members,
+  uptimeMs,
+  synced,
+  hasSeeds,
+  excluded,
+}: HealthSources): HealthProblem | null {
+  if (excluded || uptimeMs < JOIN_PATIENCE_MS) return null;
+  const others = members.filter(({ self, status }) => !self && status !== "left");
+  const inReach = others.some(({ status }) => status === "alive");
+  if (inReach && synced) return null;
+  if (inReach) {
+    return { code: "not-synced", message: "the table does not equal any other node's yet" };
+  }
+  if (others.length === 0 && !hasSeeds) return null;
+  const message =
+    others.length === 0
+      ? "none of the nodes to join through answers; check their addresses and the firewalls (UDP)"
+      : "no other member of the cluster is in reach; check the network and the firewalls (UDP)";
+  return { code: "alone", message };
+}
+
+function unresolvedPeers({ unresolvedPeers, uptimeMs }: HealthSources): HealthProblem | null {
+  if (unresolvedPeers.length === 0 || uptimeMs < JOIN_PATIENCE_MS) return null;
+  const message = `no address is found for ${unresolvedPeers.join(", ")}; check "peers" in the configuration`;
+  return { code: "peer-unresolved", message };
+}
+
+function dnsProblem({ dnsProblem }: HealthSources): HealthProblem | null {
+  return dnsProblem === null ? null : { code: "dns-unavailable", message: dnsProblem };
+}
+
+function lag({ loopLagMs }: HealthSources): HealthProblem | null {
+  if (loopLagMs < LAG_MAX_MS) return null;
+  const message = `the daemon was held up for ${Math.round(loopLagMs)} ms within the last minute; the machine may be overloaded`;
+  return { code: "lagging", message };
+}
+
+function instanceProblem({ name, state, detail }: TimedInstance): HealthProblem | null {
+  if (state !== "unhealthy" && state !== "backoff" && state !== "refused") return null;
+  const why = detail === "" ? "" : `: ${detail}`;
+  return { code: "service-failing", message: `service ${name} is ${state}${why}` };
+}
