@@ -23,6 +23,7 @@ export default defineConfig({
         test: {
           name: "integration",
           include: ["tests/integration/**/*.test.ts"],
+          globalSetup: ["tests/integration/build-bundle.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,

@@ -3,7 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { CONFIGURATION_BYTES_MAX } from "../kernel/limits.ts";
 import type { Configuration } from "../schema/configuration.ts";
 import { CommandError } from "./command-error.ts";
@@ -16,6 +16,12 @@ const DATA_DIR = "/var/lib/myco";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Where relative paths start, and what the environment says. */
+export interface Surroundings {
+  readonly env: Environment;
+  readonly cwd: string;
+}
+
 /** The options every command takes. */
 export interface GlobalOptions {
   readonly socket?: string;
@@ -23,32 +29,42 @@ export interface GlobalOptions {
 }
 
 /** The configuration's file, or null when none is named and the default one does not exist. */
-export function configurationFileOf(options: GlobalOptions, env: Environment): string | null {
+export function configurationFileOf(
+  options: GlobalOptions,
+  { env, cwd }: Surroundings,
+): string | null {
   const named = options.config ?? env.MYCO_CONFIG;
-  if (named !== undefined && named !== "") return named;
+  if (named !== undefined && named !== "") return resolve(cwd, named);
   return readTextFile(CONFIGURATION_FILE, CONFIGURATION_BYTES_MAX) === null
     ? null
     : CONFIGURATION_FILE;
 }
 
-export async function socketOf(options: GlobalOptions, env: Environment): Promise<string> {
+/** The socket named on the command line or in the environment, or null. */
+export function namedSocketOf(options: GlobalOptions, { env, cwd }: Surroundings): string | null {
   const named = options.socket ?? env.MYCO_SOCKET;
-  if (named !== undefined && named !== "") return named;
-  return (await configurationOf(options, env))?.socket ?? SOCKET;
+  return named === undefined || named === "" ? null : resolve(cwd, named);
+}
+
+export async function socketOf(options: GlobalOptions, around: Surroundings): Promise<string> {
+  const named = namedSocketOf(options, around);
+  return named ?? (await configurationOf(options, around))?.socket ?? SOCKET;
 }
 
 export async function dataDirOf(
   dataDir: string | undefined,
   options: GlobalOptions,
-  env: Environment,
+  around: Surroundings,
 ): Promise<string> {
-  return dataDir ?? (await configurationOf(options, env))?.dataDir ?? DATA_DIR;
+  if (dataDir !== undefined) return resolve(around.cwd, dataDir);
+  return (await configurationOf(options, around))?.dataDir ?? DATA_DIR;
 }
 
 /** `~/.config/myco/root.key`, or below XDG_CONFIG_HOME. */
-export function rootKeyFileOf(rootKey: string | undefined, env: Environment): string {
+export function rootKeyFileOf(rootKey: string | undefined, { env, cwd }: Surroundings): string {
+  if (rootKey !== undefined) return resolve(cwd, rootKey);
   const base = env.XDG_CONFIG_HOME || join(env.HOME || homedir(), ".config");
-  return rootKey ?? join(base, "myco", "root.key");
+  return join(base, "myco", "root.key");
 }
 
 /**
@@ -75,9 +91,9 @@ export function readTextFile(path: string, bytesMax: number): string | null {
 /** The configuration, loaded only where nothing nearer gives the answer. */
 async function configurationOf(
   options: GlobalOptions,
-  env: Environment,
+  around: Surroundings,
 ): Promise<Configuration | null> {
-  const file = configurationFileOf(options, env);
+  const file = configurationFileOf(options, around);
   return file === null ? null : loadConfiguration(file);
 }
 

@@ -4,7 +4,6 @@
 import type { Command } from "commander";
 import type { Crypto } from "../kernel/ports.ts";
 import type { DaemonClient } from "./daemon-client.ts";
-import type { ExitCode } from "./exit-codes.ts";
 import { type Environment, type GlobalOptions, socketOf } from "./locations.ts";
 import { Presenter, type TextSink } from "./presenter.ts";
 
@@ -23,7 +22,7 @@ export type AddCommand = (parent: Command, session: Session, run: RunAction) => 
 
 /** Wraps what a command does, so that its exit code arrives. */
 export type RunAction = <Args extends unknown[]>(
-  action: (...args: Args) => Promise<ExitCode>,
+  action: (...args: Args) => Promise<number>,
 ) => (...args: Args) => Promise<void>;
 
 export class Session {
@@ -44,7 +43,7 @@ export class Session {
 
   async client(): Promise<DaemonClient> {
     const { DaemonClient } = await import("./daemon-client.ts");
-    return new DaemonClient(await socketOf(this.globalOptions, this.world.env));
+    return new DaemonClient(await socketOf(this.globalOptions, this.world));
   }
 
   async crypto(): Promise<Crypto> {

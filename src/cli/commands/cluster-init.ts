@@ -41,8 +41,8 @@ export const addInitCommand: AddCommand = (parent, session, run) => {
     .action(
       run(async (options: InitOptions) => {
         const { presenter, world, globalOptions } = session;
-        const dataDir = await dataDirOf(options.dataDir, globalOptions, world.env);
-        const rootKeyFile = rootKeyFileOf(options.rootKey, world.env);
+        const dataDir = await dataDirOf(options.dataDir, globalOptions, world);
+        const rootKeyFile = rootKeyFileOf(options.rootKey, world);
         const files = await import("../../daemon/node-files.ts");
         const { identityFromSeed } = await import("../../net/identity.ts");
         const { ROLES } = await import("../../net/certificate.ts");

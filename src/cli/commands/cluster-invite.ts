@@ -58,7 +58,7 @@ export const addInviteCommand: AddCommand = (parent, session, run) => {
         const { fromHex } = await import("../../schema/node-id.ts");
         const { identityFromSeed } = await import("../../net/identity.ts");
         const crypto = await session.crypto();
-        const root = readRootKey(crypto, rootKeyFileOf(options.rootKey, session.world.env));
+        const root = readRootKey(crypto, rootKeyFileOf(options.rootKey, session.world));
         const cluster = await askCluster(await session.client(), root.nodeId, options.peer);
         const keySeed = options.publicKey === undefined ? randomBytes(32) : null;
         const publicKey =

@@ -42,7 +42,7 @@ export const addJoinCommand: AddCommand = (parent, session, run) => {
     .action(
       run(async (word: string | undefined, options: JoinOptions) => {
         const { presenter, world, globalOptions } = session;
-        const dataDir = await dataDirOf(options.dataDir, globalOptions, world.env);
+        const dataDir = await dataDirOf(options.dataDir, globalOptions, world);
         const crypto = await session.crypto();
         if (options.request === true) {
           presenter.line(toHex(identityFromSeed(crypto, keepKey(dataDir)).publicKey));

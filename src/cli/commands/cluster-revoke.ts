@@ -37,7 +37,7 @@ export const addRevokeCommand: AddCommand = (parent, session, run) => {
       run(async (node: string, options: RevokeOptions) => {
         const { presenter } = session;
         const crypto = await session.crypto();
-        const root = readRootKey(crypto, rootKeyFileOf(options.rootKey, session.world.env));
+        const root = readRootKey(crypto, rootKeyFileOf(options.rootKey, session.world));
         const client = await session.client();
         const status = await client.get<StatusAnswer>("/status");
         if (status.cluster.rootId !== root.nodeId) {

@@ -14,7 +14,7 @@ export const addConfigCommands: AddCommand = (parent, session, run) => {
     .action(
       run(async (file: string | undefined) => {
         const { presenter, globalOptions, world } = session;
-        const path = file ?? configurationFileOf(globalOptions, world.env);
+        const path = file ?? configurationFileOf(globalOptions, world);
         const { parseConfiguration } = await import("../../schema/configuration.ts");
         const configuration =
           path === null ? parseConfiguration("", "defaults") : await loadConfiguration(path);

@@ -1,8 +1,9 @@
 // `myco daemon`: runs the node itself, until it is told to stop.
 
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { hostname, listenAddress, peer } from "../arguments.ts";
-import { configurationFileOf } from "../locations.ts";
+import { configurationFileOf, namedSocketOf } from "../locations.ts";
 import type { AddCommand } from "../session.ts";
 
 interface DaemonOptions {
@@ -35,13 +36,15 @@ export const addDaemonCommand: AddCommand = (parent, session, run) => {
   command.action(
     run(async (options: DaemonOptions) => {
       const { globalOptions, world } = session;
-      const socket = globalOptions.socket ?? world.env.MYCO_SOCKET;
+      const socket = namedSocketOf(globalOptions, world);
       const { runDaemon } = await import("../../daemon/daemon.ts");
       return runDaemon({
-        configurationFile: configurationFileOf(globalOptions, world.env),
+        configurationFile: configurationFileOf(globalOptions, world),
         overrides: {
-          ...(options.dataDir === undefined ? {} : { dataDir: options.dataDir }),
-          ...(socket ? { socket } : {}),
+          ...(options.dataDir === undefined
+            ? {}
+            : { dataDir: resolve(world.cwd, options.dataDir) }),
+          ...(socket === null ? {} : { socket }),
           ...(options.listen === undefined ? {} : { listen: options.listen }),
           ...(options.peer === undefined ? {} : { peers: options.peer }),
           ...(options.hostname === undefined ? {} : { hostname: options.hostname }),
