@@ -1,7 +1,7 @@
 // The HTTP server on the unix socket: who may connect, how long anything may take, and which
 // route answers. Everything that comes in is bounded.
 
-import { chmodSync, mkdirSync, rmSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
 import { dirname } from "node:path";
@@ -64,6 +64,7 @@ export class ApiServer {
     try {
       mkdirSync(dirname(socketPath), { recursive: true });
       if ((await this.#tryListen()) === "in-use") {
+        if (!lstatSync(socketPath).isSocket()) throw notASocket(socketPath);
         if (await isAnswered(socketPath)) throw answeredElsewhere(socketPath);
         rmSync(socketPath, { force: true });
         if ((await this.#tryListen()) === "in-use") throw answeredElsewhere(socketPath);
@@ -184,6 +185,12 @@ function isAnswered(socketPath: string): Promise<boolean> {
       finish(error.code !== "ECONNREFUSED" && error.code !== "ENOENT"),
     );
   });
+}
+
+function notASocket(socketPath: string): SocketError {
+  return new SocketError(
+    `${socketPath} is there and is no socket. Move it away, or choose another path with "socket" in the configuration or --socket.`,
+  );
 }
 
 function answeredElsewhere(socketPath: string): SocketError {

@@ -79,7 +79,7 @@ export function memberAnswer(member: MemberView): MemberAnswer {
     arch,
     memoryMiB,
     draining,
-    rttMs,
+    rttMs: rttMs === null ? null : Math.round(rttMs * 10) / 10,
     incarnation,
     notAfterMs,
   };
