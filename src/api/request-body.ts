@@ -14,22 +14,30 @@ export function contentTypeOf(request: IncomingMessage): string {
  * The whole body, at most API_BODY_BYTES_MAX.
  * @throws ApiError 413 as soon as it is known to be longer
  */
-export async function readBody(request: IncomingMessage): Promise<Buffer> {
-  if (Number(request.headers["content-length"] ?? 0) > API_BODY_BYTES_MAX) throw tooLong();
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of request) {
-    sizeBytes += (chunk as Buffer).length;
-    if (sizeBytes > API_BODY_BYTES_MAX) throw tooLong();
-    chunks.push(chunk as Buffer);
-  }
-  return Buffer.concat(chunks);
+export function readBody(request: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let sizeBytes = 0;
+    const refuse = (): void => {
+      request.removeAllListeners("data");
+      // What is still on its way is thrown away: who sends it reads the answer only afterwards.
+      request.resume();
+      reject(tooLong());
+    };
+    request.once("end", () => resolve(Buffer.concat(chunks)));
+    request.once("error", reject);
+    request.on("data", (chunk: Buffer) => {
+      sizeBytes += chunk.length;
+      if (sizeBytes > API_BODY_BYTES_MAX) refuse();
+      else chunks.push(chunk);
+    });
+    if (Number(request.headers["content-length"] ?? 0) > API_BODY_BYTES_MAX) refuse();
+  });
 }
 
 function tooLong(): ApiError {
   return new ApiError(413, "body-too-long", `a body has at most ${API_BODY_BYTES_MAX} bytes`, {
     hint: "deploy fewer services at a time",
-    // What is still on its way is not read, so that the connection cannot go on.
     headers: { connection: "close" },
   });
 }
