@@ -354,6 +354,7 @@ export class Replica implements ReplicaInterface {
     this.#links.sendTo(peer, this.#certificate.zone, nowMs, (payload) => {
       writeDigest(payload, { rootHigh, rootLow, reapedThrough: this.#store.reapedThrough });
       write(payload);
+      this.#gossip.writeListAlong(payload, peer, nowMs);
       this.#membership.writeRumours(
         payload,
         MEMBER_RUMOURS_PER_PACKET,
@@ -643,6 +644,8 @@ export class Replica implements ReplicaInterface {
     // All that stood in the table at the last look must be on disk now.
     const logged = this.#store.durableSequence >= this.#reapCheckedSequence;
     this.#reapCheckedSequence = this.#store.appendedSequence;
+    // Tombstones from before the last reaping that had something to delete here have done so.
+    this.#dropTombstones(this.#store.reapedThrough);
     if (!this.#synced) return;
     const decision = decideReaping(this.table, this.#ack, this.#rosterAcks(nowMs), {
       nowMs,

@@ -112,13 +112,18 @@ export class SlotStore {
   restored(): void {
     for (const record of this.#orphans) this.#restoreSlot(record);
     this.#orphans = [];
+    // The log still has the tombstones that were reaped since its last snapshot.
+    for (const index of this.table.slots()) {
+      const isReaped = this.table.stamp(index) <= this.#reapedThrough;
+      if (isReaped && this.table.isTombstone(index)) this.remove(index);
+    }
   }
 
   /** A record from a peer. */
   offer(record: Uint8Array, nowMs: number): OfferResult {
     const slot = readSlot(record);
     if (slot === null) return "forged";
-    if (!this.table.wouldApply(slot)) return "known";
+    if (!this.table.wouldApply(slot) || this.#isReaped(slot)) return "known";
     const verdict = this.authority.judge(slot);
     if (verdict !== "valid") return verdict;
     if (!this.clock.observe(slot.stamp, nowMs)) return "clock-ahead";
@@ -242,6 +247,12 @@ export class SlotStore {
     this.#pending.set(sequence, { slot, fingerprint: this.#fingerprint(slot.record) });
     const key = keyToHex({ high: slot.keyHigh, low: slot.keyLow });
     return { ok: true, sequence, key, stamp: slot.stamp };
+  }
+
+  /** A tombstone that we have let go of, from a peer that has not yet: it has nothing to delete. */
+  #isReaped(slot: Slot): boolean {
+    if (!slot.tombstone || slot.stamp > this.#reapedThrough) return false;
+    return this.table.find(slot.kind, slot.keyHigh, slot.keyLow) < 0;
   }
 
   /** Room for this slot after all pending ones: what is acknowledged must find its place. */
