@@ -4,7 +4,6 @@
 
 import type { Random } from "../kernel/ports.ts";
 import {
-  FRAMES_BYTES,
   type ListHead,
   MEMBER_FRAME_BYTES_MAX,
   RECORD_FRAME_HEAD_BYTES,
@@ -23,6 +22,7 @@ import {
 import { saltedHash } from "../sync/merkle.ts";
 import type { SlotTable } from "../sync/slot-table.ts";
 import {
+  LIST_ALONG_BYTES_MIN,
   LIST_INTERVAL_MS,
   LIST_RECENT_MAX,
   LIST_REPEAT_MIN_MS,
@@ -99,14 +99,24 @@ export class Gossip {
 
   /** Asks `peer` for what it has and we lack among the newest slots. */
   sendList(peer: Peer, nowMs: number): void {
+    this.#host.send(peer, nowMs, (payload) => this.#writeList(payload, peer, nowMs));
+  }
+
+  /** A probe on its way to a peer that differs takes a list along: the room costs nothing. */
+  writeListAlong(payload: ByteWriter, peer: Peer, nowMs: number): void {
+    const isDue = nowMs - peer.lastListMs >= LIST_REPEAT_MIN_MS;
+    if (isDue && this.#differs(peer) && payload.remaining >= LIST_ALONG_BYTES_MIN) {
+      this.#writeList(payload, peer, nowMs);
+    }
+  }
+
+  #writeList(payload: ByteWriter, peer: Peer, nowMs: number): void {
     peer.lastListMs = nowMs;
-    this.#host.send(peer, nowMs, (payload) => {
-      writeRecentList(payload, this.#table, {
-        roomBytes: Math.min(payload.remaining, FRAMES_BYTES - MEMBER_FRAME_BYTES_MAX),
-        countMax: LIST_RECENT_MAX,
-        salt: this.#random.u32(),
-        wantsAnswer: false,
-      });
+    writeRecentList(payload, this.#table, {
+      roomBytes: payload.remaining - MEMBER_FRAME_BYTES_MAX,
+      countMax: LIST_RECENT_MAX,
+      salt: this.#random.u32(),
+      wantsAnswer: false,
     });
   }
 

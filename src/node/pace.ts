@@ -6,7 +6,9 @@ import { PEER_QUEUE_PACKETS } from "../kernel/limits.ts";
 /** While tables differ, a list goes to one peer this often. */
 export const LIST_INTERVAL_MS = 300;
 /** The newest slots that a list names; the rest of the packet carries rumoured records. */
-export const LIST_RECENT_MAX = 400;
+export const LIST_RECENT_MAX = 300;
+/** A packet with this much room left takes a list along, when its receiver differs. */
+export const LIST_ALONG_BYTES_MIN = 700;
 /** A peer found to be ahead is asked at once, but not sooner than this after the last list. */
 export const LIST_REPEAT_MIN_MS = 300;
 /** Packets of records for one peer in one tick; what is over, it asks for again. */
@@ -14,17 +16,17 @@ export const RECORD_PACKETS_PER_PEER = PEER_QUEUE_PACKETS;
 /** Fresh records kept at hand to fill packets with; the most often sent makes room. */
 export const RECORD_RUMOURS_MAX = 64;
 /** A fresh record rides along at most this many times. */
-export const RECORD_RUMOUR_SENDS_MAX = 6;
+export const RECORD_RUMOUR_SENDS_MAX = 3;
 /** Member rumours in one packet. */
 export const MEMBER_RUMOURS_PER_PACKET = 4;
 
 /** A probe waits this long for its answer, or this many smoothed round trips. */
-export const PROBE_TIMEOUT_MIN_MS = 500;
+export const PROBE_TIMEOUT_MIN_MS = 1_000;
 export const PROBE_TIMEOUT_ROUND_TRIPS = 3;
 /** Before a round trip is known. */
 export const ROUND_TRIP_GUESS_MS = 300;
 /** Pings in one timeout: on a lossy line one alone says little. */
-export const PING_REPEATS = 3;
+export const PING_REPEATS = 4;
 /** A member without keys yet is not accused before this, twice. */
 export const UNKNOWN_PEER_PATIENCE_MS = 5_000;
 /** Relays asked to probe for us. */
