@@ -72,13 +72,15 @@ function isolation({
   excluded,
 }: HealthSources): HealthProblem | null {
   if (excluded || uptimeMs < JOIN_PATIENCE_MS) return null;
-  const others = members.filter(({ self, status }) => !self && status !== "left");
+  const known = members.filter(({ self }) => !self);
+  const others = known.filter(({ status }) => status !== "left");
   const inReach = others.some(({ status }) => status === "alive");
   if (inReach && synced) return null;
   if (inReach) {
     return { code: "not-synced", message: "the table does not equal any other node's yet" };
   }
-  if (others.length === 0 && !hasSeeds) return null;
+  // Nobody is missed where all the others left on purpose, or there never were any.
+  if (others.length === 0 && (known.length > 0 || !hasSeeds)) return null;
   const message =
     others.length === 0
       ? "none of the nodes to join through answers; check their addresses and the firewalls (UDP)"
