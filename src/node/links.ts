@@ -18,11 +18,13 @@ import {
 } from "../schema/packet.ts";
 import { ByteReader, ByteWriter } from "../schema/varint.ts";
 import {
+  CASUAL_SESSION_MS,
   DIAL_GIVE_UP_MS,
   DIAL_RETRY_MAX_MS,
   DIAL_RETRY_MIN_MS,
   HALF_OPEN_MS,
   OLD_SESSION_MS,
+  ROUND_TRIP_GUESS_MS,
 } from "./pace.ts";
 import { type Dial, type Finish, Peer } from "./peer.ts";
 
@@ -97,10 +99,13 @@ export class Links {
     return peer;
   }
 
-  /** Starts a handshake with a peer, unless one is under way. */
-  dial(peer: Peer, nowMs: number): void {
+  /**
+   * Starts a handshake with a peer, unless one is under way.
+   * @param sendsMax INITs that it may take
+   */
+  dial(peer: Peer, nowMs: number, sendsMax = Number.POSITIVE_INFINITY): void {
     if (peer.dial !== null) return;
-    peer.dial = this.#newDial(peer.nodeId, nowMs);
+    peer.dial = this.#newDial(peer.nodeId, sendsMax, nowMs);
     this.#sendInit(peer.dial, peer.endpoint, nowMs);
   }
 
@@ -108,7 +113,7 @@ export class Links {
   dialSeed(endpoint: Endpoint, nowMs: number): void {
     let dial = this.#seedDials.get(endpoint);
     if (dial === undefined || nowMs - dial.startedMs >= DIAL_GIVE_UP_MS) {
-      dial = this.#newDial(ANY_NODE, nowMs);
+      dial = this.#newDial(ANY_NODE, Number.POSITIVE_INFINITY, nowMs);
       this.#seedDials.set(endpoint, dial);
     }
     this.#sendInit(dial, endpoint, nowMs);
@@ -198,6 +203,8 @@ export class Links {
       peer.oldSession = null;
     }
     const isWanted = this.#isWanted(peer.nodeId);
+    const ageMs = nowMs - (peer.session?.startedMs ?? nowMs);
+    if (!isWanted && ageMs >= CASUAL_SESSION_MS) this.#closeSession(peer, "no neighbour");
     if (isWanted && peer.session?.needsRekey(nowMs) === true) this.dial(peer, nowMs);
     const dial = peer.dial;
     if (dial === null) {
@@ -221,11 +228,12 @@ export class Links {
     }
   }
 
-  #newDial(expected: NodeId, nowMs: number): Dial {
+  #newDial(expected: NodeId, sendsMax: number, nowMs: number): Dial {
     this.handshakesStarted += 1;
     return {
       initiator: new Initiator(this.#context, expected, this.#newSessionId()),
       startedMs: nowMs,
+      sendsLeft: sendsMax,
       nextSendMs: nowMs,
       retryMs: DIAL_RETRY_MIN_MS,
       attempts: 0,
@@ -233,6 +241,8 @@ export class Links {
   }
 
   #sendInit(dial: Dial, endpoint: Endpoint, nowMs: number): void {
+    if (dial.sendsLeft <= 0) return;
+    dial.sendsLeft -= 1;
     dial.attempts += 1;
     dial.nextSendMs = nowMs + dial.retryMs;
     // A lossy line deserves a few quick tries; a dead host does not deserve many.
@@ -337,8 +347,7 @@ export class Links {
     const peer = this.peerFor(result.session.peer.nodeId, from, nowMs);
     if (peer === null) return;
     this.#seedDials.delete(found.endpoint);
-    // Only the first INIT's answer tells the round trip: later ones may answer any of several.
-    if (found.dial.attempts === 1) peer.measured(nowMs - found.dial.startedMs);
+    peer.handshakeMs = Math.max(ROUND_TRIP_GUESS_MS, nowMs - found.dial.startedMs);
     peer.dial = null;
     this.#adopt(peer, result.session, from, nowMs);
     peer.finish = {

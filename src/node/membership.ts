@@ -26,6 +26,8 @@ const CONFIRMATION_SHARE = [[1000], [0, 1000], [0, 631, 1000], [0, 500, 792, 100
 const RETRANSMIT_FACTOR = 4;
 /** Rumours in hand; the most often sent makes room. */
 const RUMOURS_MAX = 64;
+/** As high as a rumour's frame can tell. */
+const INCARNATION_MAX = 0xffff_ffff;
 /** Lifeguard's local health: how much slower a node that hears badly accuses others. */
 const LOCAL_HEALTH_MAX = 8;
 
@@ -54,7 +56,10 @@ export class Membership {
   #selfStatus: "alive" | "left" = "alive";
   #localHealth = 0;
   #memberCount = 0;
-  #deadCount = 0;
+  /** Members that are dead or left. */
+  readonly #gone: number[] = [];
+  /** Whose turn it is to be recalled, counted through `#gone`. */
+  #recallCount = 0;
   #version = 0;
   #suspicionUnitMs = PROBE_INTERVAL_MS;
 
@@ -88,7 +93,7 @@ export class Membership {
   }
 
   get livingCount(): number {
-    return this.#memberCount - this.#deadCount;
+    return this.#memberCount - this.#gone.length;
   }
 
   get incarnation(): number {
@@ -223,7 +228,8 @@ export class Membership {
   /**
    * Writes the least-sent rumours while `countMax` and the room last. The one about
    * `receiver`, when we doubt it, always goes along, so that it can refute at once
-   * (Lifeguard's buddy system).
+   * (Lifeguard's buddy system). Where a rumour's place is left, one of those who are gone is
+   * recalled, each in turn: who came late, or missed the news, learns of all of them.
    */
   writeRumours(writer: ByteWriter, countMax: number, receiver: number): void {
     let left = countMax;
@@ -238,6 +244,10 @@ export class Membership {
       writeMember(writer, this.#rumourOf(rumour.member));
       rumour.transmitCount += 1;
       left -= 1;
+    }
+    if (left > 0 && this.#gone.length > 0 && writer.remaining >= MEMBER_FRAME_BYTES_MAX) {
+      this.#recallCount = (this.#recallCount + 1) % this.#gone.length;
+      writeMember(writer, this.#rumourOf(this.#gone[this.#recallCount]!));
     }
     // The least-sent first, for the next packet; those sent often enough have done their work.
     this.#rumours.sort((a, b) => a.transmitCount - b.transmitCount);
@@ -266,10 +276,12 @@ export class Membership {
   }
 
   #refute(rumour: MemberRumour): void {
-    if (rumour.status === "alive" || rumour.incarnation < this.#selfIncarnation) return;
-    if (this.#selfStatus === "left") return;
-    this.#selfIncarnation = rumour.incarnation + 1;
-    this.heardBadly();
+    if (rumour.status === "alive" || this.#selfStatus === "left") return;
+    if (rumour.incarnation >= this.#selfIncarnation) {
+      this.#selfIncarnation = Math.min(rumour.incarnation + 1, INCARNATION_MAX);
+      this.heardBadly();
+    }
+    // An older word than ours comes from one who missed ours: it is told again.
     this.announce("alive");
   }
 
@@ -282,7 +294,13 @@ export class Membership {
   }
 
   #hearGone(member: number, rumour: MemberRumour): void {
-    if (rumour.incarnation < this.#incarnations[member]! || !this.isLiving(member)) return;
+    const held = this.#incarnations[member]!;
+    if (this.isLiving(member) && rumour.incarnation < held) {
+      // Whoever says so missed that the member came back.
+      this.#spread(member);
+      return;
+    }
+    if (!this.isLiving(member) && rumour.incarnation <= held) return;
     this.#incarnations[member] = rumour.incarnation;
     this.#suspicions.delete(member);
     this.#setStatus(member, rumour.status);
@@ -322,9 +340,10 @@ export class Membership {
     this.#statuses[member] = STATUS_CODES.indexOf(status);
     const after = this.isLiving(member);
     if (before === after) return;
-    this.#deadCount += after ? -1 : 1;
+    if (after) this.#gone.splice(this.#gone.indexOf(member), 1);
+    else this.#gone.push(member);
     this.#version += 1;
-    assert(this.#deadCount >= 0, "no more revive than died");
+    assert(this.#gone.length <= this.#memberCount, "no more are gone than there are");
   }
 
   #spread(member: number): void {

@@ -27,6 +27,8 @@ export const PROBE_TIMEOUT_ROUND_TRIPS = 3;
 export const ROUND_TRIP_GUESS_MS = 300;
 /** Pings in one timeout: on a lossy line one alone says little. */
 export const PING_REPEATS = 4;
+/** Pings in one probe, while others are asked too. */
+export const PINGS_PER_PROBE_MAX = 16;
 /** A member without keys yet is not accused before this, twice. */
 export const UNKNOWN_PEER_PATIENCE_MS = 5_000;
 /** Relays asked to probe for us. */
@@ -39,6 +41,8 @@ export const DIAL_RETRY_MIN_MS = 500;
 export const DIAL_RETRY_MAX_MS = 8_000;
 /** A dial without answer is given up after this; a wanted peer is dialled again. */
 export const DIAL_GIVE_UP_MS = 30_000;
+/** INITs to a member that is dead, or wanted only for another's probe. */
+export const CASUAL_DIAL_SENDS = 3;
 /** The member with the higher id leaves the other this long to dial first. */
 export const DIAL_COURTESY_MS = 1_500;
 /** A half-open handshake is forgotten after this. */
@@ -51,6 +55,8 @@ export const SEED_INTERVAL_MS = 1_000;
 export const OLD_SESSION_MS = 10_000;
 /** How often a seed that is no member's endpoint is dialled while others are in reach. */
 export const UNMET_SEED_INTERVAL_MS = 30_000;
+/** Keys with one who is no neighbour, made for a probe or as a seed, are kept this long. */
+export const CASUAL_SESSION_MS = 60_000;
 /** Alone for this long with nobody to ask, a node takes its own table for complete. */
 export const ALONE_MS = 5_000;
 

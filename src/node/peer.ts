@@ -11,9 +11,17 @@ import { PROBE_TIMEOUT_MIN_MS, PROBE_TIMEOUT_ROUND_TRIPS, ROUND_TRIP_GUESS_MS } 
 export interface Dial {
   readonly initiator: Initiator;
   readonly startedMs: number;
+  /** INITs that it may still send. */
+  sendsLeft: number;
   nextSendMs: number;
   retryMs: number;
   attempts: number;
+}
+
+/** The pings of one probe: each has a sequence of its own, so that any answer tells its time. */
+export interface PingTimes {
+  readonly firstSequence: number;
+  readonly sentMs: number[];
 }
 
 /** Our FINISH, on its way until the peer's first packet under the new keys comes. */
@@ -25,6 +33,7 @@ export interface Finish {
 
 /** A probe under way (SWIM): asked directly first, then through others. */
 export interface Probe {
+  /** Of the relays' answers. */
   readonly sequence: number;
   readonly startedMs: number;
   deadlineMs: number;
@@ -49,8 +58,11 @@ export class Peer {
   lastHeardMs = Number.NEGATIVE_INFINITY;
   lastListMs = Number.NEGATIVE_INFINITY;
   lastBucketsMs = Number.NEGATIVE_INFINITY;
-  /** 0 until measured. */
+  pings: PingTimes | null = null;
+  /** 0 until a ping measured it. */
   smoothedRoundTripMs = 0;
+  /** How long the handshake took, repeats included: serves until a ping measured better. */
+  handshakeMs = ROUND_TRIP_GUESS_MS;
   /** Its table's root, as its last packet had it. */
   rootHigh = 0;
   rootLow = 0;
@@ -75,7 +87,7 @@ export class Peer {
   }
 
   get roundTripMs(): number {
-    return this.smoothedRoundTripMs === 0 ? ROUND_TRIP_GUESS_MS : this.smoothedRoundTripMs;
+    return this.smoothedRoundTripMs === 0 ? this.handshakeMs : this.smoothedRoundTripMs;
   }
 
   /** How long an answer may take before it counts as missing. */

@@ -10,10 +10,11 @@ import { type Membership, PROBE_INTERVAL_MS } from "./membership.ts";
 import {
   INDIRECT_PROBES,
   PING_REPEATS,
+  PINGS_PER_PROBE_MAX,
   RELAYED_PROBES_MAX,
   UNKNOWN_PEER_PATIENCE_MS,
 } from "./pace.ts";
-import type { Peer } from "./peer.ts";
+import type { Peer, PingTimes } from "./peer.ts";
 
 /** What the prober needs of the replica around it. */
 export interface ProberHost {
@@ -41,7 +42,7 @@ export class Prober {
   readonly #membership: Membership;
   readonly #random: Random;
   #relayed: RelayedProbe[] = [];
-  #nextSequence = 1;
+  #nextSequence = 0;
   #nextProbeMs = 0;
 
   constructor(host: ProberHost, membership: Membership, random: Random) {
@@ -74,11 +75,18 @@ export class Prober {
     this.#host.send(peer, nowMs, (payload) => writeAck(payload, sequence));
   }
 
-  /** An answer to our own ping, or a relay's word that it got one. */
+  /** Asks a peer with fresh keys for a sign: it proves them, and measures the way. */
+  greet(peer: Peer, nowMs: number): void {
+    peer.pings = { firstSequence: this.#takeSequences(), sentMs: [] };
+    this.#ping(peer, peer.pings, nowMs);
+  }
+
+  /** An answer to our own ping, however late, or a relay's word that it got one. */
   receiveAck(sender: Peer, sequence: number, nowMs: number): void {
-    if (sender.probe?.sequence === sequence) {
-      // Repeated pings share a sequence: only an answer before the first repeat measures.
-      if (nowMs <= sender.probe.nextPingMs) sender.measured(nowMs - sender.probe.startedMs);
+    const pings = sender.pings;
+    const sentMs = pings === null ? undefined : pings.sentMs[sequence - pings.firstSequence];
+    if (sentMs !== undefined) {
+      sender.measured(nowMs - sentMs);
       return;
     }
     for (const peer of this.#host.peers.values()) {
@@ -109,17 +117,16 @@ export class Prober {
   }
 
   #start(peer: Peer, nowMs: number): void {
-    const sequence = this.#nextSequence;
-    this.#nextSequence = (this.#nextSequence % 0xffff) + 1;
+    peer.pings = { firstSequence: this.#takeSequences(), sentMs: [] };
     peer.probe = {
-      sequence,
+      sequence: peer.pings.firstSequence,
       startedMs: nowMs,
       deadlineMs: nowMs + this.#timeoutMs(peer),
       nextPingMs: nowMs,
       relayCount: 0,
       nackCount: 0,
     };
-    this.#ping(peer, nowMs);
+    this.#repeatPing(peer, nowMs);
   }
 
   #proceed(peer: Peer, nowMs: number): void {
@@ -127,13 +134,28 @@ export class Prober {
     if (peer.lastHeardMs > probe.startedMs) this.#succeed(peer);
     else if (nowMs >= probe.deadlineMs && probe.relayCount === 0) this.#askOthers(peer, nowMs);
     else if (nowMs >= probe.deadlineMs) this.#fail(peer, nowMs);
-    else if (nowMs >= probe.nextPingMs) this.#ping(peer, nowMs);
+    else if (nowMs >= probe.nextPingMs) this.#repeatPing(peer, nowMs);
   }
 
-  #ping(peer: Peer, nowMs: number): void {
-    const probe = peer.probe!;
-    probe.nextPingMs = nowMs + Math.ceil(this.#timeoutMs(peer) / PING_REPEATS);
-    this.#host.send(peer, nowMs, (payload) => writePing(payload, probe.sequence));
+  #repeatPing(peer: Peer, nowMs: number): void {
+    peer.probe!.nextPingMs = nowMs + Math.ceil(this.#timeoutMs(peer) / PING_REPEATS);
+    if (peer.pings !== null && peer.pings.sentMs.length < PINGS_PER_PROBE_MAX) {
+      this.#ping(peer, peer.pings, nowMs);
+    }
+  }
+
+  #ping(peer: Peer, pings: PingTimes, nowMs: number): void {
+    const sequence = pings.firstSequence + pings.sentMs.length;
+    pings.sentMs.push(nowMs);
+    this.#host.send(peer, nowMs, (payload) => writePing(payload, sequence));
+  }
+
+  /** The first of as many sequences as one probe may need. They come round after 4,000 probes. */
+  #takeSequences(): number {
+    const first = this.#nextSequence;
+    this.#nextSequence += PINGS_PER_PROBE_MAX;
+    if (this.#nextSequence + PINGS_PER_PROBE_MAX > 0xffff) this.#nextSequence = 0;
+    return first;
   }
 
   #askOthers(peer: Peer, nowMs: number): void {

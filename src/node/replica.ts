@@ -38,6 +38,7 @@ import { Links } from "./links.ts";
 import { Membership } from "./membership.ts";
 import {
   ALONE_MS,
+  CASUAL_DIAL_SENDS,
   DIAL_COURTESY_MS,
   MEMBER_RUMOURS_PER_PACKET,
   REJOIN_INTERVAL_MS,
@@ -530,8 +531,8 @@ export class Replica implements ReplicaInterface {
 
   #sessionOpened(peer: Peer, nowMs: number): void {
     this.#emit({ kind: "session-opened", nodeId: peer.nodeId, endpoint: peer.endpoint });
-    // The first packet under the new keys proves them, and says who we are.
-    this.#gossip.sendList(peer, nowMs);
+    // The first packet under the new keys proves them.
+    this.#prober.greet(peer, nowMs);
   }
 
   #dropRevokedPeers(): void {
@@ -596,7 +597,10 @@ export class Replica implements ReplicaInterface {
     if (peer.session === null && peer.dial === null && endpoints.length > 0) {
       peer.endpoint = endpoints[this.#dialCount++ % endpoints.length]!;
     }
-    if (peer.session === null) this.#links.dial(peer, nowMs);
+    if (peer.session === null) {
+      const isWanted = this.#wanted.has(nodeId);
+      this.#links.dial(peer, nowMs, isWanted ? Number.POSITIVE_INFINITY : CASUAL_DIAL_SENDS);
+    }
     return peer;
   }
 
