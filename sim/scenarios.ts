@@ -244,7 +244,7 @@ const SEED_SCENARIO: Scenario = {
   nodes: 50,
   workload: puts(1_000, 20, 5),
   stages: [{ fromTick: 0, network: lines(0.5, 1, 2), faults: NO_FAULTS }],
-  capacity: { slots: 1_280, arenaBytes: 320 * 1024 },
+  capacity: { slots: 1_280, arenaBytes: 256 * 1024 },
   memoryPerNodeBytesMax: 512 * 1024 - 1,
 };
 
