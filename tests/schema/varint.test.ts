@@ -137,14 +137,9 @@ describe("a reader", () => {
 });
 
 function write(writer: ByteWriter, each: Item): void {
-  switch (each.kind) {
-    case "block":
-      return writer.block(each.value);
-    case "string":
-      return writer.string(each.value);
-    default:
-      return writer[each.kind](each.value);
-  }
+  if (each.kind === "block") writer.block(each.value);
+  else if (each.kind === "string") writer.string(each.value);
+  else writer[each.kind](each.value);
 }
 
 function read(reader: ByteReader, kind: Item["kind"]): unknown {
