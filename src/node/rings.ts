@@ -8,6 +8,8 @@ import { saltedHash } from "../sync/merkle.ts";
 
 /** Each ring gives two neighbours. */
 export const RING_COUNT = 4;
+/** Places on a ring: a u32 hash. */
+const RING_PLACES = 2 ** 32;
 
 /** One member as a ring sees it. */
 export interface RingMember {
@@ -26,14 +28,18 @@ export function ringNeighbours(self: RingMember, others: readonly RingMember[]):
     let nearestAfter = Number.POSITIVE_INFINITY;
     let nearestBefore = Number.POSITIVE_INFINITY;
     for (const other of others) {
-      // Distance around the ring; equal places are told apart by their order in the table.
-      const after = (place(other, ring) - own) >>> 0;
-      const before = (own - place(other, ring)) >>> 0;
-      if (after < nearestAfter) {
+      // Members at one place stand in the order of their ids, so that all see the same ring.
+      const isBehind = other.nodeId < self.nodeId;
+      const after = distance(own, place(other, ring), isBehind);
+      const before = distance(place(other, ring), own, !isBehind);
+      if (after < nearestAfter || (after === nearestAfter && other.nodeId < successor!.nodeId)) {
         nearestAfter = after;
         successor = other;
       }
-      if (before < nearestBefore) {
+      if (
+        before < nearestBefore ||
+        (before === nearestBefore && other.nodeId > predecessor!.nodeId)
+      ) {
         nearestBefore = before;
         predecessor = other;
       }
@@ -46,4 +52,9 @@ export function ringNeighbours(self: RingMember, others: readonly RingMember[]):
 
 function place(member: RingMember, ring: number): number {
   return saltedHash(member.keyHigh, member.keyLow, ring);
+}
+
+/** The way around the ring from one place to another; the whole of it where `to` stands just behind. */
+function distance(from: number, to: number, isBehind: boolean): number {
+  return from === to && isBehind ? RING_PLACES : (to - from) >>> 0;
 }
