@@ -19,19 +19,19 @@ how many passed and the command that replays each failure.
 Exit code: 0 all passed, 1 some failed, 2 the command was not understood.`;
 
 /** What one process tells of one seed. */
-export interface SeedOutcome {
+interface SeedOutcome {
   readonly seed: string;
   readonly passed: boolean;
   readonly message: string;
 }
 
-export interface GauntletResult {
+interface GauntletResult {
   readonly passed: number;
   readonly failed: readonly SeedOutcome[];
 }
 
 /** One swarm run. */
-export function runSeed(seed: bigint): SeedOutcome {
+function runSeed(seed: bigint): SeedOutcome {
   const { converged, failures } = runSimulation({ scenario: SCENARIO, seed });
   const [failure] = failures;
   const message = failure === undefined ? "" : `tick ${failure.tick}: ${failure.message}`;

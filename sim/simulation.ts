@@ -37,7 +37,8 @@ export interface SimulationFailure {
 /** Times are ticks of 100 ms unless named otherwise. */
 export interface SimulationResult {
   readonly scenario: string;
-  readonly seed: string;
+  /** A number where JSON can carry it exactly, else decimal text. */
+  readonly seed: number | string;
   readonly nodes: number;
   readonly services: number;
   readonly converged: boolean;
@@ -363,7 +364,10 @@ function describe(simulation: Simulation, hashes: readonly string[]): Described 
   const { packetsSent, bytesSent, packetsForged, inFlightPeak } = network.counters;
   return {
     scenario: scenario.name,
-    seed: String(simulation.seed),
+    seed:
+      simulation.seed <= Number.MAX_SAFE_INTEGER
+        ? Number(simulation.seed)
+        : String(simulation.seed),
     nodes: scenario.nodes,
     services: scenario.workload.services,
     convergenceTicks: simulation.convergenceTicks,
