@@ -343,6 +343,15 @@ const THOUSAND_SCENARIO: Scenario = {
   capacity: tableFor(1_000, 1_000),
 };
 
+/** What a node sends must not depend on how many there are: the same with a tenth of them. */
+const HUNDRED_SCENARIO: Scenario = {
+  ...THOUSAND_SCENARIO,
+  name: "hundred",
+  summary: "as thousand, with 100 nodes: a node sends the same",
+  nodes: 100,
+  capacity: tableFor(100, 1_000),
+};
+
 /** What a soak runs on, with writes that never end. */
 const STEADY_SCENARIO: Scenario = {
   ...QUIET,
@@ -430,6 +439,7 @@ const FIXED_SCENARIOS: readonly Scenario[] = [
   DELETES_SCENARIO,
   RESTARTS_SCENARIO,
   REVOCATION_SCENARIO,
+  HUNDRED_SCENARIO,
   THOUSAND_SCENARIO,
   STEADY_SCENARIO,
 ];
