@@ -4,10 +4,12 @@
 
 import type { Crypto } from "../kernel/ports.ts";
 import { type Certificate, hasRole, readCertificate } from "../net/certificate.ts";
-import { type NodeId, nodeIdOf } from "../schema/node-id.ts";
+import { equalBytes } from "../net/handshake.ts";
+import { type NodeId, nodeIdOf, toHex } from "../schema/node-id.ts";
 import { decodeNodeInfo } from "../schema/node-info-codec.ts";
 import { decodeService } from "../schema/service-codec.ts";
 import {
+  authorBytesOf,
   bodyOf,
   keyToHex,
   nodeKey,
@@ -88,11 +90,40 @@ export class Authority {
    */
   revocationApplied(slot: Slot): number[] {
     this.#revocationBlock = Math.max(this.#revocationBlock, decodeRevocation(slot.body));
+    const subject = keyToHex({ high: slot.keyHigh, low: slot.keyLow });
+    const nodeSlot = this.#authorSlot(subject);
+    // Without its own slot a node has no services: nobody could tell who wrote them.
+    const losesAll = nodeSlot < 0 || this.#isVoid(nodeSlot);
     const lost: number[] = [];
     for (const held of this.#table.slots()) {
       if (this.#table.kind(held) === SLOT_KIND.revocation) continue;
-      const other = readSlot(this.#table.record(held));
-      if (other !== null && this.#isRevokedAuthor(other)) lost.push(held);
+      if (toHex(authorBytesOf(this.#table.record(held))) !== subject) continue;
+      if (losesAll || this.#isVoid(held)) lost.push(held);
+    }
+    return lost;
+  }
+
+  /** Whether a node slot comes with another certificate than the one held. Ask before it is applied. */
+  changesCertificate(slot: Slot): boolean {
+    const held = this.#authorSlot(slot.author);
+    if (held < 0) return false;
+    const { certificate } = decodeNodeInfo(bodyOf(this.#table.record(held)));
+    return !equalBytes(certificate, decodeNodeInfo(slot.body).certificate);
+  }
+
+  /**
+   * A node slot with another certificate came into the table.
+   * @returns the services of its node that the certificate does not cover: a table that had it
+   *   first would never have taken them
+   */
+  certificateApplied(slot: Slot): number[] {
+    const certificate = this.#certificateFor(slot);
+    const lost: number[] = [];
+    for (const held of this.#table.slots()) {
+      if (this.#table.kind(held) !== SLOT_KIND.service) continue;
+      const service = readSlot(this.#table.record(held));
+      if (service?.author !== slot.author) continue;
+      if (certificate === null || !coversService(certificate, service)) lost.push(held);
     }
     return lost;
   }
@@ -107,6 +138,11 @@ export class Authority {
   certificateOf(nodeSlot: number): Certificate | null {
     const info = decodeNodeInfo(bodyOf(this.#table.record(nodeSlot)));
     return readCertificate(this.#crypto, this.#rootPublicKey, info.certificate);
+  }
+
+  #isVoid(held: number): boolean {
+    const slot = readSlot(this.#table.record(held));
+    return slot === null || this.#isRevokedAuthor(slot);
   }
 
   #judgeRevocation(slot: Slot): Verdict {
@@ -132,7 +168,7 @@ export class Authority {
     const authorSlot = this.#authorSlot(slot.author);
     if (authorSlot < 0) return "unknown-author";
     const certificate = this.certificateOf(authorSlot);
-    if (certificate === null || !hasRole(certificate, "deployer")) return "forged";
+    if (certificate === null || !coversService(certificate, slot)) return "forged";
     return this.#judgeSigned(slot, certificate);
   }
 
@@ -171,4 +207,9 @@ export class Authority {
     const block = decodeRevocation(bodyOf(this.#table.record(held)));
     return { block, stamp: this.#table.stamp(held) };
   }
+}
+
+/** Whether a certificate's role and term allow its node to have written `service`. */
+function coversService(certificate: Certificate, service: Slot): boolean {
+  return hasRole(certificate, "deployer") && stampMs(service.stamp) <= certificate.notAfterMs;
 }

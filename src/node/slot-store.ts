@@ -12,8 +12,8 @@ import {
   type SlotContent,
   writeSlot,
 } from "../schema/slot.ts";
-import { ByteReader, ByteWriter } from "../schema/varint.ts";
-import { HybridClock } from "../sync/hybrid-clock.ts";
+import { ByteReader, ByteWriter, FormatError } from "../schema/varint.ts";
+import { HybridClock, isTooFarAhead } from "../sync/hybrid-clock.ts";
 import { SlotTable } from "../sync/slot-table.ts";
 import { Authority, type Verdict } from "./authority.ts";
 import type { ReplicaCapacity, WriteAnswer } from "./interface.ts";
@@ -101,7 +101,7 @@ export class SlotStore {
   /** Takes back one record of our own log, judged anew: disks lie too. */
   restore(record: Uint8Array): void {
     if (record[0] === REAPED_RECORD) {
-      this.#reapedThrough = Math.max(this.#reapedThrough, new ByteReader(record, 1).u64());
+      this.#reapedThrough = Math.max(this.#reapedThrough, readReapedRecord(record) ?? 0);
       return;
     }
     const result = this.#restoreSlot(record);
@@ -127,6 +127,9 @@ export class SlotStore {
     const verdict = this.authority.judge(slot);
     if (verdict !== "valid") return verdict;
     if (!this.clock.observe(slot.stamp, nowMs)) return "clock-ahead";
+    // What waits for the log was promised its place.
+    const isService = slot.kind === SLOT_KIND.service;
+    if (isService && this.#pending.size > 0 && !this.#hasRoom(slot)) return "full";
     const result = this.#apply(slot, this.#fingerprint(record));
     if (result === "applied") this.#append(record);
     return result;
@@ -168,8 +171,10 @@ export class SlotStore {
     if (slot === null || slot.kind === SLOT_KIND.node)
       return { ok: false, reason: "invalid-record" };
     if (!this.table.wouldApply(slot)) return { ok: false, reason: "superseded" };
-    if (!this.clock.observe(slot.stamp, nowMs)) return { ok: false, reason: "invalid-record" };
-    return this.#queueWrite(slot);
+    if (isTooFarAhead(slot.stamp, nowMs)) return { ok: false, reason: "invalid-record" };
+    const answer = this.#queueWrite(slot);
+    if (answer.ok) this.clock.observe(slot.stamp, nowMs);
+    return answer;
   }
 
   /** The log has everything up to `sequence`. Returns the writes that are settled by it. */
@@ -180,8 +185,8 @@ export class SlotStore {
       if (pendingSequence > sequence) break;
       this.#pending.delete(pendingSequence);
       // Its author may have been revoked while it waited.
-      const applied = this.authority.judge(slot) === "valid";
-      if (applied) this.#apply(slot, fingerprint);
+      const isValid = this.authority.judge(slot) === "valid";
+      const applied = isValid && this.#apply(slot, fingerprint) !== "full";
       settled.push({ sequence: pendingSequence, applied });
     }
     return settled;
@@ -255,19 +260,39 @@ export class SlotStore {
     return this.table.find(slot.kind, slot.keyHigh, slot.keyLow) < 0;
   }
 
-  /** Room for this slot after all pending ones: what is acknowledged must find its place. */
+  /**
+   * Room for this slot after all pending ones: what is acknowledged must find its place. One that
+   * takes the place of another and is no longer, such as a deletion, always finds it.
+   */
   #hasRoom(slot: Slot): boolean {
-    let pendingBytes = slot.record.length;
-    for (const pending of this.#pending.values()) pendingBytes += pending.slot.record.length;
-    return this.table.hasRoomFor(this.#pending.size + 1, pendingBytes);
+    const growth = this.#growthBy(slot);
+    if (growth.slots === 0 && growth.bytes <= 0) return true;
+    for (const pending of this.#pending.values()) {
+      const { slots, bytes } = this.#growthBy(pending.slot);
+      growth.slots += slots;
+      growth.bytes += Math.max(0, bytes);
+    }
+    return this.table.hasRoomFor(growth.slots, growth.bytes);
+  }
+
+  /** By how much the table grows when `slot` is applied. */
+  #growthBy(slot: Slot): { slots: number; bytes: number } {
+    const held = this.table.find(slot.kind, slot.keyHigh, slot.keyLow);
+    if (held < 0) return { slots: 1, bytes: slot.record.length };
+    return { slots: 0, bytes: slot.record.length - this.table.recordLength(held) };
   }
 
   #apply(slot: Slot, fingerprint: Uint8Array): OfferResult {
+    const isCertificateNew =
+      slot.kind === SLOT_KIND.node && this.authority.changesCertificate(slot);
     const result = this.table.apply(slot, fingerprint);
     if (result === "full") return "full";
     if (result !== "new" && result !== "newer") return "known";
     if (slot.kind === SLOT_KIND.revocation) {
       for (const index of this.authority.revocationApplied(slot)) this.remove(index);
+    }
+    if (isCertificateNew) {
+      for (const index of this.authority.certificateApplied(slot)) this.remove(index);
     }
     this.#listener.slotApplied(this.table.find(slot.kind, slot.keyHigh, slot.keyLow), slot);
     return "applied";
@@ -290,4 +315,14 @@ function reapedRecord(stamp: number): Uint8Array {
   writer.u8(REAPED_RECORD);
   writer.u64(stamp);
   return writer.written();
+}
+
+/** The stamp of a reaped record out of our log; null when it is none. */
+function readReapedRecord(record: Uint8Array): number | null {
+  try {
+    return new ByteReader(record, 1).u64();
+  } catch (error) {
+    if (error instanceof FormatError) return null;
+    throw error;
+  }
 }

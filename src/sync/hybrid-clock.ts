@@ -16,6 +16,11 @@ export function stampMs(stamp: number): number {
   return Math.floor(stamp / STAMPS_PER_MS);
 }
 
+/** Whether a stamp is further ahead of the wall clock than clocks may differ. */
+export function isTooFarAhead(stamp: number, nowMs: number): boolean {
+  return stampMs(stamp) > nowMs + CLOCK_DRIFT_MAX_MS;
+}
+
 export class HybridClock {
   #last = 0;
 
@@ -35,7 +40,7 @@ export class HybridClock {
    * @returns false, and nothing noted, when it is more than CLOCK_DRIFT_MAX_MS ahead
    */
   observe(stamp: number, nowMs: number): boolean {
-    if (stampMs(stamp) > nowMs + CLOCK_DRIFT_MAX_MS) return false;
+    if (isTooFarAhead(stamp, nowMs)) return false;
     if (stamp > this.#last) this.#last = stamp;
     return true;
   }
