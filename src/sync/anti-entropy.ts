@@ -2,7 +2,6 @@
 // list tell which of our slots it lacks. Stateless: every list stands by itself, so a lost
 // packet costs a retry and nothing else.
 
-import { SLOTS_MAX } from "../kernel/limits.ts";
 import {
   BUCKETS_FRAME_BYTES,
   FRAME,
@@ -25,7 +24,6 @@ import { BUCKET_COUNT, bucketOf, saltedHash } from "./merkle.ts";
 import type { SlotTable } from "./slot-table.ts";
 
 /** Work memory of one call at a time, shared by all tables of the process. */
-const stampScratch = new Float64Array(SLOTS_MAX);
 const hashScratch = new Uint32Array(KEY_SET_ELEMENTS_MAX);
 
 /** How two tables compare within one list's scope. */
@@ -45,11 +43,12 @@ export function writeRecentList(
   options: { roomBytes: number; countMax: number; salt: number; wantsAnswer: boolean },
 ): void {
   const room = keySetElementsFitting(options.roomBytes - LIST_HEAD_BYTES_MAX);
-  const afterStamp = stampBeforeNewest(table, Math.min(room, options.countMax));
+  const afterStamp = table.stampBelowNewest(Math.min(room, options.countMax));
   let count = 0;
   let olderHigh = 0;
   let olderLow = 0;
-  for (const slot of table.slots()) {
+  for (let slot = 0; slot < table.end; slot += 1) {
+    if (!table.holds(slot)) continue;
     const high = table.fingerprintHigh(slot);
     const low = table.fingerprintLow(slot);
     if (table.stamp(slot) > afterStamp) {
@@ -139,7 +138,8 @@ export function compareWithList(reader: ByteReader, head: ListHead, table: SlotT
   let matchedCount = 0;
   let olderHigh = 0;
   let olderLow = 0;
-  for (const slot of table.slots()) {
+  for (let slot = 0; slot < table.end; slot += 1) {
+    if (!table.holds(slot)) continue;
     if (inScope(table, slot, head.scope)) {
       const value = toRange(hashOf(table, slot, head.salt), values.length);
       if (keySetHas(values, value)) matchedCount += 1;
@@ -156,17 +156,6 @@ export function compareWithList(reader: ByteReader, head: ListHead, table: SlotT
     olderDiffers:
       scope.kind === "recent" && (scope.olderHigh !== olderHigh || scope.olderLow !== olderLow),
   };
-}
-
-/**
- * The stamp that `count` slots at most lie above. 0, and all are in, when the table is small.
- */
-function stampBeforeNewest(table: SlotTable, count: number): number {
-  if (table.size <= count) return 0;
-  let length = 0;
-  for (const slot of table.slots()) stampScratch[length++] = table.stamp(slot);
-  const stamps = stampScratch.subarray(0, length).sort();
-  return stamps[length - 1 - count]!;
 }
 
 function inScope(table: SlotTable, slot: number, scope: ListScope): boolean {

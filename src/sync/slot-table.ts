@@ -18,6 +18,9 @@ const EMPTY = 0;
 const VACATED = 1;
 const TOMBSTONE_BIT = 0x80;
 
+/** Work memory of one call at a time, shared by all tables of the process. */
+const stampScratch = new Float64Array(SLOTS_MAX);
+
 export class SlotTable {
   readonly merkle = new MerkleBuckets();
   readonly #capacity: number;
@@ -39,6 +42,8 @@ export class SlotTable {
   #arenaEnd = 0;
   #arenaUsed = 0;
   #vacatedCount = 0;
+  /** The last answer of `stampBelowNewest`. */
+  #newestFloor = 0;
 
   /**
    * @param capacity how many slots it holds, at most SLOTS_MAX
@@ -75,7 +80,7 @@ export class SlotTable {
     return this.#arenaUsed;
   }
 
-  /** Every slot index is below this; a vacated one among them has length 0. */
+  /** Every slot index is below this; not each of them is held. For loops where `slots` is too slow. */
   get end(): number {
     return this.#highWater;
   }
@@ -178,6 +183,17 @@ export class SlotTable {
     this.#size -= 1;
   }
 
+  /** The greatest stamp that at most `count` slots lie above; 0, and all do, in a small table. */
+  stampBelowNewest(count: number): number {
+    if (this.#size <= count) return 0;
+    // New slots push the answer up, so that those above the last one nearly always suffice.
+    if (this.#collectStamps(this.#newestFloor) <= count) this.#newestFloor = 0;
+    const length = this.#collectStamps(this.#newestFloor);
+    const stamps = stampScratch.subarray(0, length).sort();
+    this.#newestFloor = stamps[length - 1 - count]!;
+    return this.#newestFloor;
+  }
+
   /** Every held slot's index, in no order of meaning. */
   *slots(): Generator<number> {
     for (let slot = 0; slot < this.#highWater; slot += 1) {
@@ -189,6 +205,16 @@ export class SlotTable {
   *sortedRecords(): Generator<Uint8Array> {
     const order = [...this.slots()].sort((a, b) => this.#compareKeys(a, b));
     for (const slot of order) yield this.record(slot);
+  }
+
+  /** Writes the stamps above `floor` into the scratch. Returns how many. */
+  #collectStamps(floor: number): number {
+    let length = 0;
+    for (let slot = 0; slot < this.#highWater; slot += 1) {
+      if (this.#lengths[slot] === 0 || this.#stamps[slot]! <= floor) continue;
+      stampScratch[length++] = this.#stamps[slot]!;
+    }
+    return length;
   }
 
   #insert(offered: Slot, fingerprint: Uint8Array): boolean {
