@@ -4,13 +4,7 @@ import type { InstanceLogs } from "../engine/engine.ts";
 import type { Crypto } from "../kernel/ports.ts";
 import type { WriteRefusal } from "../node/interface.ts";
 import type { ServiceSpec } from "../schema/service.ts";
-import type {
-  HealthAnswer,
-  MembersAnswer,
-  ServiceAnswer,
-  ServicesAnswer,
-  StatusAnswer,
-} from "./contract.ts";
+import type { HealthAnswer, MembersAnswer, ServiceAnswer, StatusAnswer } from "./contract.ts";
 import type { EventHub } from "./event-hub.ts";
 
 /** How a write ended. A written one is durable. `log-failed`: it was taken, and the disk refused it. */
@@ -32,7 +26,8 @@ export interface ApiBackend {
   health(): HealthAnswer;
   status(): StatusAnswer;
   members(): MembersAnswer;
-  services(): ServicesAnswer;
+  /** Sorted by name; made one by one as they are sent. */
+  services(): Iterable<ServiceAnswer>;
   /** Null when no such service is deployed. */
   service(name: string): ServiceAnswer | null;
   /** Settles when the log has it, or never will. */

@@ -11,7 +11,8 @@ import { deploy, revoke, undeploy, unknownService } from "./writes.ts";
 /** A whole answer. */
 export interface Reply {
   readonly status: number;
-  readonly body: string | Uint8Array;
+  /** Pieces are made as the reader takes them. */
+  readonly body: string | Uint8Array | Iterable<string>;
   /** Default: application/json. */
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -35,7 +36,7 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   "/health": { GET: getHealth },
   "/status": { GET: ({ backend }) => json(backend.status()) },
   "/members": { GET: ({ backend }) => json(backend.members()) },
-  "/services": { GET: ({ backend }) => json(backend.services()) },
+  "/services": { GET: ({ backend }) => jsonList("services", backend.services()) },
   "/services/*": {
     GET: getService,
     DELETE: async ({ name, backend }) => json(await undeploy(name, backend)),
@@ -120,6 +121,19 @@ function getLogs({ query, response, backend, followers }: Call): null {
 
 function json(body: unknown, status = 200): Reply {
   return { status, body: JSON.stringify(body) };
+}
+
+/** `{"NAME":[…]}`, one item at a time: a whole table as one text would not fit memory. */
+function jsonList(name: string, items: Iterable<unknown>): Reply {
+  function* pieces(): Generator<string> {
+    let separator = `{${JSON.stringify(name)}:[`;
+    for (const item of items) {
+      yield separator + JSON.stringify(item);
+      separator = ",";
+    }
+    yield separator === "," ? "]}" : `${separator}]}`;
+  }
+  return { status: 200, body: pieces() };
 }
 
 function splitOnce(text: string, separator: string): string[] {

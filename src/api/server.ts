@@ -5,6 +5,7 @@ import { chmodSync, lstatSync, mkdirSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
 import { dirname } from "node:path";
+import { pipeline, Readable } from "node:stream";
 import { API_CONNECTIONS_MAX, API_HEADER_BYTES_MAX } from "../kernel/limits.ts";
 import { ApiError } from "./api-error.ts";
 import type { ApiBackend } from "./backend.ts";
@@ -134,13 +135,16 @@ function send(response: ServerResponse, reply: Reply): void {
     response.destroy();
     return;
   }
-  response.writeHead(reply.status, {
-    "content-type": reply.contentType ?? "application/json",
-    "content-length": Buffer.byteLength(reply.body),
-    "cache-control": "no-store",
-    ...reply.headers,
-  });
-  response.end(reply.body);
+  const { status, body, contentType = "application/json", headers } = reply;
+  const head = { "content-type": contentType, "cache-control": "no-store", ...headers };
+  if (typeof body === "string" || body instanceof Uint8Array) {
+    response.writeHead(status, { ...head, "content-length": Buffer.byteLength(body) });
+    response.end(body);
+    return;
+  }
+  response.writeHead(status, head);
+  // A reader that goes away ends it; there is nobody to tell.
+  pipeline(Readable.from(body), response, () => {});
 }
 
 function internalError(): ApiError {

@@ -87,7 +87,7 @@ export function memberAnswer(member: MemberView): MemberAnswer {
 
 export function serviceAnswer(service: ServiceView, view: ClusterView): ServiceAnswer {
   const { spec, key, author, stamp, generation } = service;
-  const owners = view.ownersOf(spec.name);
+  const owners = view.ownersOf(service);
   const instances = view.instancesOf(service).map(({ member, claim }) => ({
     nodeId: member.nodeId,
     hostname: member.info.hostname,

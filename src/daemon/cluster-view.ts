@@ -1,11 +1,16 @@
-// The cluster as this node sees it, decoded from the replica's table once for everyone who
-// asks: placement, DNS and the API. Read anew when the table has changed, and not too often.
+// The cluster as this node sees it: who is in it, what is placed here, and where the rest is.
+// It keeps what concerns this node, and works out the rest when somebody asks: thousands of
+// decoded services would not fit the daemon's memory.
 
-import { type PlacementNode, place } from "../engine/placement.ts";
-import type { MemberView, ReplicaInterface, ServiceView } from "../node/interface.ts";
+import { type PlacementNode, place, type RosterReach } from "../engine/placement.ts";
+import type { DeployedService } from "../engine/reconcile.ts";
+import { SLOTS_MAX } from "../kernel/limits.ts";
+import type { MemberView, ServiceView } from "../node/interface.ts";
+import type { Replica } from "../node/replica.ts";
+import { serviceViewAt } from "../node/views.ts";
 import type { NodeId } from "../schema/node-id.ts";
 import type { Claim } from "../schema/node-info.ts";
-import type { SlotKey } from "../schema/slot.ts";
+import { SLOT_KIND, type SlotKey } from "../schema/slot.ts";
 
 /** While the table keeps changing, it is read this often. */
 const REFRESH_INTERVAL_MS = 500;
@@ -18,21 +23,27 @@ export interface ClaimedInstance {
   readonly claim: Claim;
 }
 
-type ReadableReplica = Pick<ReplicaInterface, "members" | "services" | "version" | "nodeId">;
+/** What the view reads of a replica. */
+export type ReadableReplica = Pick<Replica, "members" | "service" | "version" | "nodeId" | "table">;
+
+/** What placement depends on besides the service. */
+interface Roster {
+  readonly nodes: readonly PlacementNode[];
+  readonly reach: RosterReach;
+}
 
 export class ClusterView {
+  /** Called when a member's status is another than at the last look. */
+  onMemberStatus: (nodeId: NodeId, status: MemberView["status"]) => void = () => {};
   readonly #replica: ReadableReplica;
   #readVersion = -1;
   #readAtMs = Number.NEGATIVE_INFINITY;
   #members: readonly MemberView[] = [];
-  #services: ReadonlyMap<string, ServiceView> = new Map();
-  #owners: ReadonlyMap<string, readonly NodeId[]> = new Map();
-  #instances: ReadonlyMap<number, readonly ClaimedInstance[]> = new Map();
-  /** Called when a member's status is another than at the last look. */
-  onMemberStatus: (nodeId: NodeId, status: MemberView["status"]) => void = () => {};
-
-  /** Called when the view was read anew. */
-  onRead: () => void = () => {};
+  #roster: Roster = { nodes: [], reach: { rosterSize: 0, reachableCount: 0 } };
+  /** By slot: the generation whose placement is known, as far as the roster stands. */
+  readonly #placedGenerations = new Uint32Array(SLOTS_MAX);
+  /** By slot: the services placed on this node. */
+  #placedHere = new Map<number, DeployedService>();
 
   constructor(replica: ReadableReplica) {
     this.#replica = replica;
@@ -43,19 +54,45 @@ export class ClusterView {
     return this.#members;
   }
 
-  /** All deployed services by name. */
-  get services(): ReadonlyMap<string, ServiceView> {
-    return this.#services;
+  /** The services placed on this node, by name. */
+  placedHere(): Map<string, DeployedService> {
+    return new Map([...this.#placedHere.values()].map((service) => [service.spec.name, service]));
+  }
+
+  /** Null when no such service is deployed. */
+  service(name: string): ServiceView | null {
+    return this.#replica.service(name);
+  }
+
+  /** A service with its placement; null when it is not deployed. */
+  deployed(name: string): DeployedService | null {
+    const service = this.service(name);
+    return service === null ? null : this.#deployedService(service);
+  }
+
+  /** The names of all deployed services, sorted. */
+  serviceNames(): string[] {
+    const names: string[] = [];
+    for (const slot of this.#serviceSlots()) {
+      names.push(serviceViewAt(this.#replica.table, slot).spec.name);
+    }
+    return names.sort();
   }
 
   /** Where a service is placed, best first. */
-  ownersOf(name: string): readonly NodeId[] {
-    return this.#owners.get(name) ?? [];
+  ownersOf({ key, spec }: ServiceView): NodeId[] {
+    return place({ key: slotKeyOf(key), spec }, this.#roster.nodes, this.#roster.reach);
   }
 
   /** What living nodes claim to run of a service, in the order of their ids. */
-  instancesOf(service: ServiceView): readonly ClaimedInstance[] {
-    return this.#instances.get(service.claimKey) ?? [];
+  instancesOf({ claimKey }: ServiceView): ClaimedInstance[] {
+    const instances: ClaimedInstance[] = [];
+    for (const member of this.#members) {
+      if (!isLiving(member)) continue;
+      const claim = member.info.claims.find(({ service }) => service === claimKey);
+      if (claim !== undefined) instances.push({ member, claim });
+    }
+    return instances;
   }
 
   /**
@@ -71,12 +108,46 @@ export class ClusterView {
     this.#readAtMs = nowMs;
     const before = this.#members;
     this.#members = this.#replica.members(nowMs).sort(byNodeId);
-    const services = this.#replica.services();
-    this.#services = new Map(services.map((service) => [service.spec.name, service]));
-    this.#owners = placeAll(services, this.#members);
-    this.#instances = indexClaims(this.#members);
+    this.#readRoster();
+    this.#readPlacements();
     this.#tellStatuses(before);
-    this.onRead();
+  }
+
+  /** Another roster makes every placement that is known worthless. */
+  #readRoster(): void {
+    const roster = rosterOf(this.#members);
+    if (JSON.stringify(roster) !== JSON.stringify(this.#roster)) this.#placedGenerations.fill(0);
+    this.#roster = roster;
+  }
+
+  #readPlacements(): void {
+    const { table, nodeId } = this.#replica;
+    const placedHere = new Map<number, DeployedService>();
+    const known = this.#placedGenerations.slice();
+    // A slot that was vacated is known no longer, even if the same record comes back.
+    this.#placedGenerations.fill(0);
+    for (const slot of this.#serviceSlots()) {
+      const generation = table.fingerprintLow(slot);
+      const isKnown = generation !== 0 && known[slot] === generation;
+      const service = isKnown
+        ? this.#placedHere.get(slot)
+        : this.#deployedService(serviceViewAt(table, slot));
+      this.#placedGenerations[slot] = generation;
+      if (service?.owners.includes(nodeId) === true) placedHere.set(slot, service);
+    }
+    this.#placedHere = placedHere;
+  }
+
+  #deployedService(service: ServiceView): DeployedService {
+    const { claimKey, generation, spec } = service;
+    return { claimKey, generation, spec, owners: this.ownersOf(service) };
+  }
+
+  *#serviceSlots(): Generator<number> {
+    const { table } = this.#replica;
+    for (const slot of table.slots()) {
+      if (table.kind(slot) === SLOT_KIND.service && !table.isTombstone(slot)) yield slot;
+    }
   }
 
   #tellStatuses(before: readonly MemberView[]): void {
@@ -92,21 +163,14 @@ export function isLiving({ status }: MemberView): boolean {
   return status === "alive" || status === "suspect";
 }
 
-function placeAll(
-  services: readonly ServiceView[],
-  members: readonly MemberView[],
-): Map<string, readonly NodeId[]> {
+function rosterOf(members: readonly MemberView[]): Roster {
   const workers = members.filter(({ roles }) => roles.includes("member"));
-  const nodes = workers.map(placementNode);
   // A suspect may be on the other side already, and there they start after a shorter wait.
   const reachableCount = workers.filter(({ self, status }) => self || status === "alive").length;
-  const reach = { rosterSize: workers.length, reachableCount };
-  return new Map(
-    services.map(({ key, spec }) => [
-      spec.name,
-      place({ key: slotKeyOf(key), spec }, nodes, reach),
-    ]),
-  );
+  return {
+    nodes: workers.map(placementNode),
+    reach: { rosterSize: workers.length, reachableCount },
+  };
 }
 
 function placementNode({ nodeId, zone, info, status }: MemberView): PlacementNode {
@@ -117,19 +181,6 @@ function placementNode({ nodeId, zone, info, status }: MemberView): PlacementNod
 
 function slotKeyOf(key: string): SlotKey {
   return { high: Number.parseInt(key.slice(0, 8), 16), low: Number.parseInt(key.slice(8), 16) };
-}
-
-function indexClaims(members: readonly MemberView[]): Map<number, ClaimedInstance[]> {
-  const instances = new Map<number, ClaimedInstance[]>();
-  for (const member of members) {
-    if (!isLiving(member)) continue;
-    for (const claim of member.info.claims) {
-      const held = instances.get(claim.service);
-      if (held === undefined) instances.set(claim.service, [{ member, claim }]);
-      else held.push({ member, claim });
-    }
-  }
-  return instances;
 }
 
 function byNodeId(a: MemberView, b: MemberView): number {

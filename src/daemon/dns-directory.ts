@@ -13,8 +13,8 @@ export class ClusterDirectory implements ServiceDirectory {
   }
 
   service(name: string): DnsService | null {
-    const service = this.#view.services.get(name);
-    if (service === undefined) return null;
+    const service = this.#view.service(name);
+    if (service === null) return null;
     const healthy = this.#view
       .instancesOf(service)
       .filter(({ claim }) => claim.state === "healthy")

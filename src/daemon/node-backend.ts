@@ -1,13 +1,7 @@
 // What the API reaches of a running node.
 
 import type { ApiBackend, WriteOutcome } from "../api/backend.ts";
-import type {
-  HealthAnswer,
-  MembersAnswer,
-  ServiceAnswer,
-  ServicesAnswer,
-  StatusAnswer,
-} from "../api/contract.ts";
+import type { HealthAnswer, MembersAnswer, ServiceAnswer, StatusAnswer } from "../api/contract.ts";
 import type { EventHub } from "../api/event-hub.ts";
 import type { InstanceLogs } from "../engine/engine.ts";
 import type { Crypto } from "../kernel/ports.ts";
@@ -79,17 +73,21 @@ export class NodeBackend implements ApiBackend {
     return { members: this.#parts.sources.view.members.map(memberAnswer) };
   }
 
-  services(): ServicesAnswer {
+  *services(): Generator<ServiceAnswer> {
     this.#refresh();
     const { view } = this.#parts.sources;
-    return { services: [...view.services.values()].map((each) => serviceAnswer(each, view)) };
+    for (const name of view.serviceNames()) {
+      // It may have been undeployed since the answer began.
+      const service = view.service(name);
+      if (service !== null) yield serviceAnswer(service, view);
+    }
   }
 
   service(name: string): ServiceAnswer | null {
     this.#refresh();
     const { view } = this.#parts.sources;
-    const service = view.services.get(name);
-    return service === undefined ? null : serviceAnswer(service, view);
+    const service = view.service(name);
+    return service === null ? null : serviceAnswer(service, view);
   }
 
   async deploy(spec: ServiceSpec): Promise<WriteOutcome> {

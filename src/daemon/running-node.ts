@@ -144,7 +144,8 @@ export class RunningNode {
     if (this.#dns.problem !== null) {
       this.#options.events.note("error", "dns-unavailable", this.#dns.problem);
     }
-    this.#replica.start(this.#io.clock.nowMs(), damaged?.kind === "corrupt");
+    // A rotten last record looks like a torn one: any damage may have cost what was acknowledged.
+    this.#replica.start(this.#io.clock.nowMs(), damaged !== null);
     this.#io.start({
       onDatagram: (datagram, from, nowMs) => this.#replica.receive(datagram, from, nowMs),
       onTick: (nowMs) => this.#tick(nowMs),

@@ -43,16 +43,12 @@ export class ServiceRunner {
   /** By service name: when its instance came into its state. */
   readonly #sinceMs = new Map<string, number>();
   #state: ReconcileState = RECONCILE_START;
-  #deployed: ReadonlyMap<string, DeployedService> = new Map();
-  #claims: ReadonlyMap<NodeId, readonly Claim[]> = new Map();
   #published: readonly Claim[] = [];
   #waiting: readonly Waiting[] = [];
   #closed = false;
 
-  /** Takes over the view's `onRead`. */
   constructor(options: ServiceRunnerOptions) {
     this.#options = options;
-    options.view.onRead = () => this.#readView();
     this.engine = options.createEngine((name, state, detail) =>
       this.#noteState(name, state, detail),
     );
@@ -70,21 +66,6 @@ export class ServiceRunner {
     }));
   }
 
-  /** Takes over what the view holds. */
-  #readView(): void {
-    const { view, replica } = this.#options;
-    const deployed = new Map<string, DeployedService>();
-    for (const [name, { claimKey, generation, spec }] of view.services) {
-      deployed.set(name, { claimKey, generation, spec, owners: view.ownersOf(name) });
-    }
-    const claims = new Map<NodeId, readonly Claim[]>();
-    for (const member of view.members) {
-      if (!member.self && isLiving(member)) claims.set(member.nodeId, member.info.claims);
-    }
-    this.#deployed = replica.excluded ? new Map() : deployed;
-    this.#claims = claims;
-  }
-
   /** Once a tick. @param monotonicMs for the waits. @param nowMs Unix time, for the claims' stamps */
   tick(monotonicMs: number, nowMs: number): void {
     if (this.#closed) return;
@@ -95,9 +76,9 @@ export class ServiceRunner {
         nowMs: monotonicMs,
         self: replica.nodeId,
         synced: replica.synced,
-        services: this.#deployed,
+        services: this.#servicesOfConcern(),
         running: this.engine.list(),
-        claims: this.#claims,
+        claims: this.#claimsOfOthers(),
       },
       options,
     );
@@ -117,6 +98,27 @@ export class ServiceRunner {
         resolve(true);
       });
     });
+  }
+
+  /** What is placed here, and what runs here and is placed elsewhere. */
+  #servicesOfConcern(): Map<string, DeployedService> {
+    const { view, replica } = this.#options;
+    // Shut out of the cluster, a node has no say in what should run.
+    if (replica.excluded) return new Map();
+    const services = view.placedHere();
+    for (const { name } of this.engine.list()) {
+      const service = services.has(name) ? null : view.deployed(name);
+      if (service !== null) services.set(name, service);
+    }
+    return services;
+  }
+
+  #claimsOfOthers(): Map<NodeId, readonly Claim[]> {
+    const claims = new Map<NodeId, readonly Claim[]>();
+    for (const member of this.#options.view.members) {
+      if (!member.self && isLiving(member)) claims.set(member.nodeId, member.info.claims);
+    }
+    return claims;
   }
 
   #act(action: Action): void {
