@@ -84,6 +84,16 @@ export function readCertificate(
   if (parsed === null) return null;
   const { fields, signature, signed } = parsed;
   if (!crypto.verify(rootPublicKey, signedMessage(signed), signature)) return null;
+  return certificateFrom(crypto, fields);
+}
+
+/** Reads again what `readCertificate` has accepted before: the signature is not verified anew. */
+export function readAcceptedCertificate(crypto: Crypto, bytes: Uint8Array): Certificate | null {
+  const parsed = parse(bytes);
+  return parsed === null ? null : certificateFrom(crypto, parsed.fields);
+}
+
+function certificateFrom(crypto: Crypto, fields: CertificateFields): Certificate {
   return {
     nodeId: nodeIdOf(crypto, fields.publicKey),
     publicKey: fields.publicKey.slice(),

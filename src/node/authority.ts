@@ -3,7 +3,12 @@
 // which they came, so that all nodes come to the same table.
 
 import type { Crypto } from "../kernel/ports.ts";
-import { type Certificate, hasRole, readCertificate } from "../net/certificate.ts";
+import {
+  type Certificate,
+  hasRole,
+  readAcceptedCertificate,
+  readCertificate,
+} from "../net/certificate.ts";
 import { equalBytes } from "../net/handshake.ts";
 import { type NodeId, nodeIdOf, toHex } from "../schema/node-id.ts";
 import { decodeNodeInfo } from "../schema/node-info-codec.ts";
@@ -137,7 +142,7 @@ export class Authority {
   /** The certificate in a node slot of the table, its root signature checked when it came in. */
   certificateOf(nodeSlot: number): Certificate | null {
     const info = decodeNodeInfo(bodyOf(this.#table.record(nodeSlot)));
-    return readCertificate(this.#crypto, this.#rootPublicKey, info.certificate);
+    return readAcceptedCertificate(this.#crypto, info.certificate);
   }
 
   #isVoid(held: number): boolean {
