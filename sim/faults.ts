@@ -129,6 +129,7 @@ export class FaultInjector {
       if (host.isUp || tick < host.restartTick) continue;
       if (this.#happens(this.parameters.rotRate) && this.#isCoveredByOthers(host)) {
         if (host.disk.rot()) this.rotCount += 1;
+        this.#ledger.rotted(host.index);
         this.#note(tick, "rot", host.index);
       }
       this.#start(host, tick);
@@ -200,8 +201,10 @@ export class FaultInjector {
    */
   #isCoveredByOthers(rotten: NodeHost): boolean {
     const holders = this.#hosts.filter((host) => host !== rotten && host.isSettled);
-    return this.#ledger.entries.every((entry) =>
-      holders.some((host) => keepsPromise(entry, host.held(entry.key))),
+    return this.#ledger.entries.every(
+      (entry) =>
+        (entry.keeper !== -1 && entry.keeper !== rotten.index) ||
+        holders.some((host) => keepsPromise(entry, host.held(entry.key))),
     );
   }
 

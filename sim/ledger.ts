@@ -9,6 +9,8 @@ export interface LedgerEntry {
   readonly key: SlotKey;
   /** The acknowledged write with the greatest stamp. */
   acknowledged: HeldSlot | null;
+  /** The node that acknowledged it, and so has it on its disk; -1 once that disk has rotted. */
+  keeper: number;
   /** The greatest stamps that were tried, acknowledged or not; 0 for none. */
   triedPutStamp: number;
   triedDeleteStamp: number;
@@ -27,13 +29,19 @@ export class Ledger {
     else entry.triedPutStamp = Math.max(entry.triedPutStamp, write.stamp);
   }
 
-  /** A node says that the write will last. */
-  acknowledge(key: SlotKey, write: HeldSlot): void {
+  /** The node of this index says that the write will last. */
+  acknowledge(key: SlotKey, write: HeldSlot, keeper: number): void {
     const entry = this.#entryOf(key);
     this.acknowledgedCount += 1;
     if (entry.acknowledged === null || write.stamp > entry.acknowledged.stamp) {
       entry.acknowledged = write;
+      entry.keeper = keeper;
     }
+  }
+
+  /** A disk has rotted: what it is known to hold, it may hold no more. */
+  rotted(keeper: number): void {
+    for (const entry of this.entries) if (entry.keeper === keeper) entry.keeper = -1;
   }
 
   clear(): void {
@@ -45,7 +53,7 @@ export class Ledger {
     const name = keyToHex(key);
     let entry = this.#entries.get(name);
     if (entry === undefined) {
-      entry = { key, acknowledged: null, triedPutStamp: 0, triedDeleteStamp: 0 };
+      entry = { key, acknowledged: null, keeper: -1, triedPutStamp: 0, triedDeleteStamp: 0 };
       this.#entries.set(name, entry);
       this.entries.push(entry);
     }

@@ -166,7 +166,7 @@ export class Workload {
       this.#operations.push(settled.operation);
       return;
     }
-    this.ledger.acknowledge(settled.key, settled.write);
+    this.ledger.acknowledge(settled.key, settled.write, host.index);
     host.noteAcknowledgedStamp(settled.write.stamp);
   }
 }

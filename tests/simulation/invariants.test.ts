@@ -34,7 +34,7 @@ const key = serviceKey(crypto, "web");
 const capacity = { slots: 16, arenaBytes: 8_192 };
 
 function entryWith(acknowledged: HeldSlot | null, triedDeleteStamp = 0): LedgerEntry {
-  return { key, acknowledged, triedPutStamp: 0, triedDeleteStamp };
+  return { key, acknowledged, keeper: 0, triedPutStamp: 0, triedDeleteStamp };
 }
 
 function tableWith(
@@ -93,7 +93,7 @@ describe("no acknowledged write lost", () => {
 
   it("remembers the acknowledged write with the greatest stamp", () => {
     const ledger = new Ledger();
-    for (const stamp of [3, 9, 4]) ledger.acknowledge(key, { stamp, tombstone: false });
+    for (const stamp of [3, 9, 4]) ledger.acknowledge(key, { stamp, tombstone: false }, 0);
     expect(ledger.entries.map((entry) => entry.acknowledged?.stamp)).toEqual([9]);
   });
 });
