@@ -47,8 +47,13 @@ export function decideReaping(
   state: { nowMs: number; reapedThrough: number; logged: boolean; equalMs: number },
 ): ReapDecision {
   const newest = newestHorizon(state.nowMs);
-  const horizon = chooseHorizon(own, others, newest, state.reapedThrough);
-  const held = tombstonesThrough(table, horizon);
+  let horizon = publishedHorizon(own, others, newest, state.reapedThrough);
+  let held = tombstonesThrough(table, horizon);
+  if (held.count === 0) {
+    // None was published, or those it was published for have been written over since.
+    horizon = newest;
+    held = tombstonesThrough(table, horizon);
+  }
   if (held.count === 0) return { kind: "wait" };
   const ack: TombstoneAck = { horizon, xorLow: held.xorLow, xorHigh: held.xorHigh };
   if (own === null || !sameAck(own, ack)) {
@@ -57,6 +62,11 @@ export function decideReaping(
   }
   const agreed = others.every((member) => member.ack !== null && sameAck(member.ack, ack));
   return agreed ? { kind: "reap", horizon } : { kind: "wait" };
+}
+
+/** Whether a peer may have reaped through `horizon`, however much our clocks differ. */
+export function isPlausibleHorizon(horizon: number, nowMs: number): boolean {
+  return stampMs(horizon) <= nowMs - SESSION_EXPIRY_MS;
 }
 
 /** The tombstones with a stamp at or below `horizon`, summed up. */
@@ -76,8 +86,8 @@ export function tombstonesThrough(
   return { count, xorHigh, xorLow };
 }
 
-/** The greatest that anyone has published, unless it is from the future or done with; else the newest. */
-function chooseHorizon(
+/** The greatest that anyone has published, unless it is from the future or done with; 0 when there is none. */
+function publishedHorizon(
   own: TombstoneAck | null,
   others: readonly RosterAck[],
   newest: number,
@@ -88,7 +98,7 @@ function chooseHorizon(
     if (ack === null || ack.horizon > newest || ack.horizon <= reapedThrough) continue;
     if (ack.horizon > greatest) greatest = ack.horizon;
   }
-  return greatest > 0 ? greatest : newest;
+  return greatest;
 }
 
 function newestHorizon(nowMs: number): number {

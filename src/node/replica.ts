@@ -47,7 +47,13 @@ import {
 } from "./pace.ts";
 import type { Peer } from "./peer.ts";
 import { Prober } from "./prober.ts";
-import { decideReaping, REAP_INTERVAL_MS, type RosterAck } from "./reaper.ts";
+import {
+  decideReaping,
+  isPlausibleHorizon,
+  REAP_INTERVAL_MS,
+  type RosterAck,
+  tombstonesThrough,
+} from "./reaper.ts";
 import { type RingMember, ringNeighbours } from "./rings.ts";
 import { type OfferResult, SlotStore } from "./slot-store.ts";
 import { nodeInfoAt, roleNames, serviceViewAt } from "./views.ts";
@@ -63,7 +69,7 @@ export class Replica implements ReplicaInterface {
   readonly #links: Links;
   readonly #gossip: Gossip;
   readonly #prober: Prober;
-  /** Slots that our damaged log brought back and no peer has confirmed yet. */
+  /** Slots that may have been deleted while we did not know, and that no peer has confirmed yet. */
   readonly #unconfirmed = new Set<number>();
   #info: LocalInfo;
   #claims: readonly Claim[] = [];
@@ -238,6 +244,7 @@ export class Replica implements ReplicaInterface {
   }
 
   offerRecord(record: Uint8Array, nowMs: number): WriteAnswer {
+    if (this.#excluded) return { ok: false, reason: "revoked" };
     return this.#store.submit(record, nowMs);
   }
 
@@ -370,7 +377,10 @@ export class Replica implements ReplicaInterface {
       const digest = readDigest(payload);
       peer.rootHigh = digest.rootHigh;
       peer.rootLow = digest.rootLow;
-      peer.reapedThrough = digest.reapedThrough;
+      if (isPlausibleHorizon(digest.reapedThrough, nowMs)) {
+        peer.reapedThrough = digest.reapedThrough;
+        this.#passHorizon(digest.reapedThrough);
+      }
       // A frame may cost the peer its place: a revocation. Then the rest is not heard.
       while (payload.remaining > 0 && this.#links.peers.get(peer.nodeId) === peer) {
         this.#receiveFrame(peer, payload, nowMs);
@@ -380,7 +390,6 @@ export class Replica implements ReplicaInterface {
       this.#links.packetsRefused += 1;
       return;
     }
-    if (peer.reapedThrough > this.#store.reapedThrough) this.#dropTombstones(peer.reapedThrough);
     if (this.#isEqualTo(peer)) this.#equalityProven(nowMs);
     // A revocation that the peer knows and we do not is worth asking for at once.
     const isBehind = header.revocationBlock > this.revocationBlock;
@@ -470,7 +479,7 @@ export class Replica implements ReplicaInterface {
     if (slot.author === this.nodeId && this.#applyingFrom !== null) this.#publishDue = true;
   }
 
-  /** A damaged log may have lost deletions: what it brought back waits for a peer's word. */
+  /** We may have missed deletions that nobody remembers: what we hold waits for a peer's word. */
   #doubtServices(): void {
     for (const slot of this.table.slots()) {
       const isService = this.table.kind(slot) === SLOT_KIND.service;
@@ -650,7 +659,7 @@ export class Replica implements ReplicaInterface {
     this.#reapCheckedSequence = this.#store.appendedSequence;
     // Tombstones from before the last reaping that had something to delete here have done so.
     this.#dropTombstones(this.#store.reapedThrough);
-    if (!this.#synced) return;
+    if (!this.#synced || tombstonesThrough(this.table, Number.MAX_SAFE_INTEGER).count === 0) return;
     const decision = decideReaping(this.table, this.#ack, this.#rosterAcks(nowMs), {
       nowMs,
       reapedThrough: this.#store.reapedThrough,
@@ -670,6 +679,14 @@ export class Replica implements ReplicaInterface {
     return this.members(nowMs)
       .filter((member) => !member.self)
       .map((member) => ({ nodeId: member.nodeId, ack: member.info.tombstoneAck }));
+  }
+
+  /** The roster has agreed on all that was deleted up to `horizon`. */
+  #passHorizon(horizon: number): void {
+    if (horizon <= this.#store.reapedThrough) return;
+    // Without our word, so we were not of it: what we hold from before may be deleted and forgotten.
+    if (this.#ack === null || this.#ack.horizon < horizon) this.#doubtServices();
+    this.#dropTombstones(horizon);
   }
 
   #dropTombstones(horizon: number): void {
