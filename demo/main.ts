@@ -83,9 +83,12 @@ async function tellStory(root: string, base: string, nodes: LocalNode[]): Promis
     return placesOf(await nodes[0]!.service(SERVICE));
   });
   await step(`${SERVICE}.myco resolved by every node's DNS, and its page fetched`, async () => {
-    const pages = [];
-    for (const node of nodes) pages.push(await fetchByName(node));
-    return pages.at(-1)!;
+    let found = "";
+    for (const node of nodes) {
+      await untilResolved(node, (addresses) => addresses.length === REPLICAS);
+      found = await fetchByName(node);
+    }
+    return found;
   });
 
   const victim = await victimOf(nodes);
@@ -94,13 +97,14 @@ async function tellStory(root: string, base: string, nodes: LocalNode[]): Promis
   console.log(`  ${victim.hostname}, which runs one of them, has just lost its power (kill -9)`);
   await step(`"${SERVICE}" is back on ${REPLICAS} nodes`, async () => {
     await until(`${REPLICAS} instances on the survivors`, FAILOVER_MS_MAX, async () => {
+      const ended = survivors.find(({ isRunning }) => !isRunning);
+      if (ended !== undefined) throw new Error(`the daemon of ${ended.hostname} ended by itself`);
       return survivorsServe(await survivors[0]!.service(SERVICE), survivors);
     });
     return placesOf(await survivors[0]!.service(SERVICE));
   });
   await step(`${SERVICE}.myco leads to the survivors alone, and its page is fetched`, async () => {
-    await until(`the name leads to no dead node`, CONNECT_MS_MAX, async () => {
-      const addresses = await resolveName(survivors[0]!);
+    await untilResolved(survivors[0]!, (addresses) => {
       return addresses.length === REPLICAS && !addresses.includes(victim.address);
     });
     return fetchByName(survivors[0]!);
@@ -166,8 +170,25 @@ function resolverOf(node: LocalNode): Resolver {
   return resolver;
 }
 
+/** The service's addresses as this node's DNS tells them; none while it knows of no instance. */
 async function resolveName(node: LocalNode): Promise<string[]> {
-  return resolverOf(node).resolve4(`${SERVICE}.myco`);
+  try {
+    return await resolverOf(node).resolve4(`${SERVICE}.myco`);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENODATA" || code === "ENOTFOUND") return [];
+    throw error;
+  }
+}
+
+/** News travel: what one node knows, another learns a moment later. */
+async function untilResolved(
+  node: LocalNode,
+  isRight: (addresses: readonly string[]) => boolean,
+): Promise<void> {
+  await until(`${node.hostname} resolves ${SERVICE}.myco`, CONNECT_MS_MAX, async () => {
+    return isRight(await resolveName(node));
+  });
 }
 
 /** Finds the page by the service's name alone, as any program would. @returns what was seen */
