@@ -13,6 +13,7 @@ import {
   readNodeId,
   readRecordFrame,
   writeDigest,
+  writeRecordFrame,
 } from "../schema/frame.ts";
 import { type NodeId, nodeIdOf } from "../schema/node-id.ts";
 import type { Claim, NodeInfo, TombstoneAck } from "../schema/node-info.ts";
@@ -92,6 +93,8 @@ export class Replica implements ReplicaInterface {
   #nextSeed = 0;
   #nextReapMs = 0;
   #reapCheckedSequence = 0;
+  /** The time of the packet or the commit that is being worked on. */
+  #nowMs = 0;
   /** Who brought the record now being applied; null when it is our own. */
   #applyingFrom: NodeId | null = null;
   #recordsReceived = 0;
@@ -216,10 +219,12 @@ export class Replica implements ReplicaInterface {
   }
 
   receive(datagram: Uint8Array, from: Endpoint, nowMs: number): void {
+    this.#nowMs = nowMs;
     if (!this.#excluded) this.#links.receive(datagram, from, nowMs);
   }
 
-  journalDurable(sequence: number, _nowMs: number): void {
+  journalDurable(sequence: number, nowMs: number): void {
+    this.#nowMs = nowMs;
     for (const write of this.#store.durable(sequence)) {
       this.onWriteSettled(write.sequence, write.applied);
     }
@@ -467,8 +472,10 @@ export class Replica implements ReplicaInterface {
     this.#gossip.forget(index);
     if (this.table.kind(index) === SLOT_KIND.node) {
       const nodeId = this.#idOf(index);
+      this.#shutOut(nodeId);
       this.#membership.remove(index);
-      this.#links.drop(nodeId, "revoked");
+      // Only what our own slot said is void when we were let in again: it is said anew.
+      if (nodeId === this.nodeId) this.#publishDue = true;
     }
   }
 
@@ -548,9 +555,21 @@ export class Replica implements ReplicaInterface {
     for (const peer of this.#links.peers.values()) {
       const certificate = peer.session?.peer;
       if (certificate !== undefined && this.#store.authority.isRevoked(certificate)) {
-        this.#links.drop(peer.nodeId, "revoked");
+        this.#shutOut(peer.nodeId);
       }
     }
+  }
+
+  /** The last that a revoked node hears of us is why: it cannot learn it from anybody else. */
+  #shutOut(nodeId: NodeId): void {
+    const peer = this.#links.peers.get(nodeId);
+    const revocation = this.table.findKey(SLOT_KIND.revocation, nodeKey(nodeId));
+    if (peer !== undefined && revocation >= 0) {
+      this.#send(peer, this.#nowMs, (payload) => {
+        writeRecordFrame(payload, this.table.record(revocation));
+      });
+    }
+    this.#links.drop(nodeId, "revoked");
   }
 
   #checkExclusion(nowMs: number): void {
@@ -581,7 +600,8 @@ export class Replica implements ReplicaInterface {
       const member = this.#ringMember(slot);
       if (member.nodeId !== this.nodeId) others.push(member);
     }
-    this.#wanted = ringNeighbours(this.#ringMember(this.#memberOf(this.nodeId)), others);
+    const { high, low } = nodeKey(this.nodeId);
+    this.#wanted = ringNeighbours({ nodeId: this.nodeId, keyHigh: high, keyLow: low }, others);
     this.#wantedVersion = this.#membership.version;
     this.#wantedSinceMs = nowMs;
   }

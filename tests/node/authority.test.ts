@@ -172,7 +172,8 @@ describe("the table that slots lead to", () => {
     { weight: 4, arbitrary: service },
     { weight: 1, arbitrary: revocation },
   );
-  const recordOf = (each: fc.TypeOfArbitrary<typeof shape>): Uint8Array => {
+  type Shape = typeof shape extends fc.Arbitrary<infer Drawn> ? Drawn : never;
+  const recordOf = (each: Shape): Uint8Array => {
     if ("node" in each) return nodeRecord(each.node, each);
     if ("service" in each) {
       return serviceRecord(each.service, identityOf(each.by), each.atMs, each.tombstone);

@@ -167,7 +167,8 @@ describe("what a log gives back", () => {
     }),
     fc.record({ kind: fc.constant("revocation" as const), atMs: fc.nat(30) }),
   );
-  const record = (each: fc.TypeOfArbitrary<typeof shape>): Uint8Array => {
+  type Shape = typeof shape extends fc.Arbitrary<infer Drawn> ? Drawn : never;
+  const record = (each: Shape): Uint8Array => {
     if (each.kind === "node") return nodeRecord("bob", { atMs: each.atMs });
     if (each.kind === "revocation") return revocationOf(bob.nodeId, 1, NOW_MS + each.atMs);
     return serviceRecord(each.name, bob, each.atMs, each.tombstone);
