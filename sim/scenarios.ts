@@ -1,6 +1,7 @@
 // The scenarios, each a row of parameters. Those named 50 to 256 have the figures of Myco's
 // ancestor in Zig, so that the two can be compared.
 
+import { RECORD_BYTES_MAX } from "../src/kernel/limits.ts";
 import { randomBelow, randomChance, type SeededRandom } from "../src/kernel/random.ts";
 import type { ReplicaCapacity } from "../src/node/interface.ts";
 import { CLOCK_DRIFT_MAX_MS } from "../src/sync/hybrid-clock.ts";
@@ -88,6 +89,12 @@ function tableFor(nodes: number, services: number): ReplicaCapacity {
   return { slots, arenaBytes: slots * 256 };
 }
 
+/** For nodes that publish as many claims as a slot holds. */
+function tableWithClaimsFor(nodes: number, services: number): ReplicaCapacity {
+  const { slots, arenaBytes } = tableFor(nodes, services);
+  return { slots, arenaBytes: arenaBytes + nodes * RECORD_BYTES_MAX };
+}
+
 const QUIET: Omit<Scenario, "name" | "summary" | "nodes" | "workload" | "stages" | "capacity"> = {
   coldNodes: 0,
   revokedNodes: 0,
@@ -105,7 +112,7 @@ const QUIET: Omit<Scenario, "name" | "summary" | "nodes" | "workload" | "stages"
 };
 
 function puts(services: number, batch: number, everyTicks: number): WorkloadParameters {
-  return { services, updates: 0, deletes: 0, batch, everyTicks };
+  return { services, updates: 0, deletes: 0, batch, everyTicks, claimRate: 0 };
 }
 
 /** A row of the ancestor's table. */
@@ -253,7 +260,7 @@ const DELETES_SCENARIO: Scenario = {
   name: "deletes",
   summary: "services come, change and go under loss, crashes and partitions; no trace remains",
   nodes: 12,
-  workload: { services: 60, updates: 60, deletes: 60, batch: 2, everyTicks: 8 },
+  workload: { services: 60, updates: 60, deletes: 60, batch: 2, everyTicks: 8, claimRate: 0.1 },
   stages: [
     {
       fromTick: 0,
@@ -274,7 +281,7 @@ const DELETES_SCENARIO: Scenario = {
   faultsUntilTick: 1_500,
   // Tombstones are kept for a quarter of an hour before anybody offers to drop them.
   tickLimit: 15_000,
-  capacity: tableFor(12, 60),
+  capacity: tableWithClaimsFor(12, 60),
   writeTicksMax: 2,
   skew: ORDINARY_SKEW,
   goal: "reaped",
@@ -285,7 +292,7 @@ const RESTARTS_SCENARIO: Scenario = {
   name: "restarts",
   summary: "every node in turn loses power in the middle of a write",
   nodes: 20,
-  workload: { services: 120, updates: 120, deletes: 20, batch: 2, everyTicks: 4 },
+  workload: { services: 120, updates: 120, deletes: 20, batch: 2, everyTicks: 4, claimRate: 0.1 },
   stages: [
     {
       fromTick: 0,
@@ -295,7 +302,7 @@ const RESTARTS_SCENARIO: Scenario = {
   ],
   faultsUntilTick: 900,
   tickLimit: 2_000,
-  capacity: tableFor(20, 120),
+  capacity: tableWithClaimsFor(20, 120),
   writeTicksMax: 3,
   skew: ORDINARY_SKEW,
   rollingCrashTicks: 20,
@@ -308,7 +315,7 @@ const REVOCATION_SCENARIO: Scenario = {
   nodes: 16,
   revokedNodes: 4,
   rogueNodes: 2,
-  workload: { services: 60, updates: 40, deletes: 10, batch: 1, everyTicks: 5 },
+  workload: { services: 60, updates: 40, deletes: 10, batch: 1, everyTicks: 5, claimRate: 0.1 },
   stages: [
     {
       fromTick: 0,
@@ -328,7 +335,7 @@ const REVOCATION_SCENARIO: Scenario = {
   ],
   faultsUntilTick: 1_200,
   tickLimit: 2_500,
-  capacity: tableFor(22, 100),
+  capacity: tableWithClaimsFor(22, 100),
   skew: ORDINARY_SKEW,
 };
 
@@ -358,9 +365,9 @@ const STEADY_SCENARIO: Scenario = {
   name: "steady",
   summary: "a small cluster at daily work, as the soak runs it for minutes",
   nodes: 12,
-  workload: puts(100, 4, 5),
+  workload: { ...puts(100, 4, 5), claimRate: 0.1 },
   stages: [{ fromTick: 0, network: lines(0.05, 1, 2, { duplicateRate: 0.02 }), faults: NO_FAULTS }],
-  capacity: tableFor(12, 100),
+  capacity: tableWithClaimsFor(12, 100),
   skew: ORDINARY_SKEW,
 };
 
@@ -427,7 +434,7 @@ function drawSwarm(random: SeededRandom): Scenario {
     ],
     faultsUntilTick,
     tickLimit: faultsUntilTick + 2_500,
-    capacity: tableFor(nodes + 4, workload.services + 40),
+    capacity: tableWithClaimsFor(nodes + 4, workload.services + 40),
     writeTicksMax: drawInteger(random, [0, 5]),
     skew: { ...ORDINARY_SKEW, hasOutlier: randomChance(random, 0.2) },
   };

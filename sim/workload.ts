@@ -1,9 +1,11 @@
 // The operators of a simulated cluster: they deploy, change and delete services at nodes drawn
 // at random, and try again elsewhere when a node refuses or dies before it has answered.
 
+import { CLAIMS_MAX } from "../src/kernel/limits.ts";
 import type { Crypto } from "../src/kernel/ports.ts";
-import { randomBelow, type SeededRandom } from "../src/kernel/random.ts";
+import { randomBelow, randomChance, type SeededRandom } from "../src/kernel/random.ts";
 import type { WriteAnswer } from "../src/node/interface.ts";
+import { CLAIM_STATES } from "../src/schema/node-info.ts";
 import type { ServiceSpec } from "../src/schema/service.ts";
 import { SERVICE_DEFAULTS } from "../src/schema/service-defaults.ts";
 import { type SlotKey, serviceKey } from "../src/schema/slot.ts";
@@ -28,6 +30,8 @@ export interface WorkloadParameters {
   /** How many writes come at a time, and how many ticks lie between. */
   readonly batch: number;
   readonly everyTicks: number;
+  /** Chance per tick, while writes are left, that a node says that it runs something else now. */
+  readonly claimRate: number;
 }
 
 interface Outstanding {
@@ -81,7 +85,9 @@ export class Workload {
 
   /** Writes what is due in this tick, at hosts of `candidates`. */
   tick(tick: number, candidates: readonly NodeHost[]): void {
-    if (tick % this.#parameters.everyTicks !== 0 || candidates.length === 0) return;
+    if (candidates.length === 0 || this.#next === this.#operations.length) return;
+    if (randomChance(this.#random, this.#parameters.claimRate)) this.#claim(candidates);
+    if (tick % this.#parameters.everyTicks !== 0) return;
     for (let i = 0; i < this.#parameters.batch && this.#next < this.#operations.length; i += 1) {
       const host = drawItem(this.#random, candidates);
       this.#write(host, this.#operations[this.#next]!, tick);
@@ -134,6 +140,16 @@ export class Workload {
     }
     shuffle(this.#random, later);
     this.#operations.push(...puts, ...later);
+  }
+
+  #claim(candidates: readonly NodeHost[]): void {
+    const host = drawItem(this.#random, candidates);
+    const claims = Array.from({ length: randomBelow(this.#random, CLAIMS_MAX + 1) }, () => ({
+      service: this.#random.u32(),
+      generation: this.#random.u32(),
+      state: drawItem(this.#random, CLAIM_STATES),
+    }));
+    host.replica!.publishClaims(claims, host.nowMs());
   }
 
   #write(host: NodeHost, operation: Operation, tick: number): void {
@@ -206,5 +222,6 @@ export function drawWorkload(random: SeededRandom): WorkloadParameters {
     deletes: drawInteger(random, [0, Math.floor(services / 2)]),
     batch: drawInteger(random, [1, 6]),
     everyTicks: drawInteger(random, [1, 10]),
+    claimRate: randomChance(random, 0.5) ? 0.2 : 0,
   };
 }
