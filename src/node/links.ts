@@ -262,6 +262,8 @@ export class Links {
     // It may have moved: packets that open come from where it is now.
     peer.endpoint = from;
     if (entry.session === peer.session) peer.finish = null;
+    // Where both dialled at once, each may keep to the keys that the other made first.
+    else peer.oldSessionUntilMs = nowMs + OLD_SESSION_MS;
     const payload = new ByteReader(payloadOf(datagram), 0, header.payloadLength);
     this.#listener.payloadReceived(peer, header, payload, nowMs);
   }

@@ -85,7 +85,7 @@ interface Delivery {
 
 export class ClusterNode {
   readonly name: string;
-  readonly endpoint: Endpoint;
+  endpoint: Endpoint;
   readonly identity: Identity;
   readonly events: ReplicaEvent[] = [];
   /** Writes by how they ended. */
@@ -224,7 +224,8 @@ export class Cluster {
   lossChance = 0;
   /** Packets that this says true of are lost. */
   isCut: (from: ClusterNode, to: ClusterNode, packet: Uint8Array) => boolean = () => false;
-  packetCount = 0;
+  /** Sees every packet before its fate is decided. */
+  onSend: (packet: Uint8Array, from: Endpoint, to: Endpoint) => void = () => {};
   readonly #random: SeededRandom;
   readonly #byEndpoint = new Map<Endpoint, ClusterNode>();
   #inFlight: Delivery[] = [];
@@ -249,6 +250,13 @@ export class Cluster {
     return node;
   }
 
+  /** The node is reached elsewhere from here on, and says so to nobody. */
+  move(node: ClusterNode, endpoint: Endpoint): void {
+    this.#byEndpoint.delete(node.endpoint);
+    this.#byEndpoint.set(endpoint, node);
+    node.endpoint = endpoint;
+  }
+
   node(name: string): ClusterNode {
     const found = this.nodes.find((each) => each.name === name);
     if (found === undefined) throw new Error(`no node is called ${name}`);
@@ -264,7 +272,7 @@ export class Cluster {
   }
 
   send(packet: Uint8Array, from: Endpoint, to: Endpoint): void {
-    this.packetCount += 1;
+    this.onSend(packet, from, to);
     const sender = this.#byEndpoint.get(from);
     const receiver = this.#byEndpoint.get(to);
     if (sender === undefined || receiver === undefined) return;
