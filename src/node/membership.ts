@@ -232,12 +232,13 @@ export class Membership {
    * recalled, each in turn: who came late, or missed the news, learns of all of them.
    */
   writeRumours(writer: ByteWriter, countMax: number, receiver: number): void {
-    let left = countMax;
     if (receiver >= 0 && this.isMember(receiver) && this.status(receiver) !== "alive") {
       if (writer.remaining < MEMBER_FRAME_BYTES_MAX) return;
       writeMember(writer, this.#rumourOf(receiver));
-      left -= 1;
+      // It may hear nothing any more: rumours spent on it would be missing elsewhere.
+      return;
     }
+    let left = countMax;
     const limit = RETRANSMIT_FACTOR * this.#logMembers();
     for (const rumour of this.#rumours) {
       if (left <= 0 || writer.remaining < MEMBER_FRAME_BYTES_MAX) break;
@@ -266,7 +267,8 @@ export class Membership {
         source: nodeId,
       };
     }
-    const source = this.#suspicions.get(member)?.accusers[0] ?? this.#selfId;
+    // The latest accuser is the news: the first is known wherever the accusation is.
+    const source = this.#suspicions.get(member)?.accusers.at(-1) ?? this.#selfId;
     return {
       nodeId,
       status: this.status(member),
