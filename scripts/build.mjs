@@ -7,6 +7,10 @@ import { setup } from "./setup.mjs";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const BUNDLE_BYTES_MAX = 2 * 1024 * 1024;
 
+/** `myco` started by its name gets the runtime that fits 64 MB: src/daemon/runtime-flags.ts says why. */
+export const SHEBANG =
+  "#!/usr/bin/env -S UV_THREADPOOL_SIZE=1 MALLOC_ARENA_MAX=1 node --max-old-space-size=24 --max-semi-space-size=1 --single-threaded --v8-pool-size=0";
+
 /** Bundled CommonJS packages reach for `require` of node's own modules; ESM has none of its own. */
 const requireShim =
   'import { createRequire as mycoCreateRequire } from "node:module"; const require = mycoCreateRequire(import.meta.url);';
@@ -34,7 +38,7 @@ export async function buildMyco() {
     minifySyntax: true,
     minifyWhitespace: true,
     keepNames: true,
-    banner: { js: `#!/usr/bin/env node\n${requireShim}` },
+    banner: { js: `${SHEBANG}\n${requireShim}` },
   });
   chmodSync(outfile, 0o755);
   const sizeBytes = statSync(outfile).size;
