@@ -235,7 +235,10 @@ export class Membership {
     if (receiver >= 0 && this.isMember(receiver) && this.status(receiver) !== "alive") {
       if (writer.remaining < MEMBER_FRAME_BYTES_MAX) return;
       writeMember(writer, this.#rumourOf(receiver));
-      // It may hear nothing any more: rumours spent on it would be missing elsewhere.
+      // It may hear nothing any more: rumours spent on it would be missing elsewhere. Only that
+      // we live it must hear, for it may doubt us as well.
+      const tellsOfUs = this.#selfMember >= 0 && writer.remaining >= MEMBER_FRAME_BYTES_MAX;
+      if (tellsOfUs) writeMember(writer, this.#rumourOf(this.#selfMember));
       return;
     }
     let left = countMax;

@@ -251,6 +251,16 @@ describe("rumours", () => {
     }
   });
 
+  test("tell a doubted member that we live, for it may doubt us as well, and spend nothing more", () => {
+    const members = membership(6);
+    members.hear(OTHER, rumour("dead", 1), 0);
+    members.hear(3, { ...rumour("dead", 1), nodeId: idOf(3) }, 0);
+    const [doubt, own, ...rest] = rumoursOf(members, 4, OTHER);
+    expect([doubt?.nodeId, doubt?.status]).toEqual([idOf(OTHER), "dead"]);
+    expect([own?.nodeId, own?.status, own?.incarnation]).toEqual([idOf(SELF), "alive", 100]);
+    expect(rest).toEqual([]);
+  });
+
   test("of who is gone reach one who heard none of them, long after they have died away", () => {
     // Given two who agreed on deaths that a third, new here, has not heard of
     const members = membership(30);
