@@ -38,9 +38,11 @@ export interface Probe {
   readonly startedMs: number;
   deadlineMs: number;
   nextPingMs: number;
-  /** Relays that were asked; 0 while only we ask. */
-  relayCount: number;
-  /** Of those, the ones who told us that they heard nothing either. */
+  /** Whether others are asked by now. */
+  isIndirect: boolean;
+  /** Those that were asked. */
+  relays: readonly NodeId[];
+  /** How many of them told us that they heard nothing either. */
   nackCount: number;
 }
 

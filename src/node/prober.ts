@@ -57,10 +57,10 @@ export class Prober {
    */
   tick(wanted: ReadonlySet<NodeId>, nowMs: number): void {
     let silent: Peer | null = null;
-    for (const nodeId of wanted) {
-      const peer = this.#host.peers.get(nodeId);
-      if (peer === undefined) continue;
-      if (peer.probe !== null) this.#proceed(peer, nowMs);
+    for (const peer of this.#host.peers.values()) {
+      // No neighbour any more: the probe is others' to make.
+      if (!wanted.has(peer.nodeId)) peer.probe = null;
+      else if (peer.probe !== null) this.#proceed(peer, nowMs);
       else if (silent === null || peer.lastHeardMs < silent.lastHeardMs) silent = peer;
     }
     const intervalMs = PROBE_INTERVAL_MS * this.#membership.patience;
@@ -89,15 +89,13 @@ export class Prober {
       sender.measured(nowMs - sentMs);
       return;
     }
-    for (const peer of this.#host.peers.values()) {
-      if (peer.probe?.sequence === sequence) this.#succeed(peer);
-    }
+    const asked = this.#probedThrough(sender, sequence);
+    if (asked !== null) this.#succeed(asked);
   }
 
-  receiveNack(sequence: number): void {
-    for (const peer of this.#host.peers.values()) {
-      if (peer.probe?.sequence === sequence) peer.probe.nackCount += 1;
-    }
+  receiveNack(sender: Peer, sequence: number): void {
+    const asked = this.#probedThrough(sender, sequence);
+    if (asked !== null) asked.probe!.nackCount += 1;
   }
 
   receivePingRequest(asker: Peer, sequence: number, target: NodeId, nowMs: number): void {
@@ -113,7 +111,20 @@ export class Prober {
       startedMs: nowMs,
       deadlineMs: nowMs + peer.timeoutMs,
     });
-    this.#host.send(peer, nowMs, (payload) => writePing(payload, sequence));
+    // Under a sequence of our own: the asker's may be one that we use for another.
+    if (peer.pings === null || peer.pings.sentMs.length >= PINGS_PER_PROBE_MAX) {
+      peer.pings = { firstSequence: this.#takeSequences(), sentMs: [] };
+    }
+    this.#ping(peer, peer.pings, nowMs);
+  }
+
+  /** The peer that `relay` was asked to probe for us. */
+  #probedThrough(relay: Peer, sequence: number): Peer | null {
+    for (const peer of this.#host.peers.values()) {
+      const { probe } = peer;
+      if (probe?.sequence === sequence && probe.relays.includes(relay.nodeId)) return peer;
+    }
+    return null;
   }
 
   #start(peer: Peer, nowMs: number): void {
@@ -123,7 +134,8 @@ export class Prober {
       startedMs: nowMs,
       deadlineMs: nowMs + this.#timeoutMs(peer),
       nextPingMs: nowMs,
-      relayCount: 0,
+      isIndirect: false,
+      relays: [],
       nackCount: 0,
     };
     this.#repeatPing(peer, nowMs);
@@ -132,7 +144,7 @@ export class Prober {
   #proceed(peer: Peer, nowMs: number): void {
     const probe = peer.probe!;
     if (peer.lastHeardMs > probe.startedMs) this.#succeed(peer);
-    else if (nowMs >= probe.deadlineMs && probe.relayCount === 0) this.#askOthers(peer, nowMs);
+    else if (nowMs >= probe.deadlineMs && !probe.isIndirect) this.#askOthers(peer, nowMs);
     else if (nowMs >= probe.deadlineMs) this.#fail(peer, nowMs);
     else if (nowMs >= probe.nextPingMs) this.#repeatPing(peer, nowMs);
   }
@@ -161,7 +173,8 @@ export class Prober {
   #askOthers(peer: Peer, nowMs: number): void {
     const probe = peer.probe!;
     const relays = this.#chooseRelays(peer);
-    probe.relayCount = Math.max(1, relays.length);
+    probe.isIndirect = true;
+    probe.relays = relays.map((relay) => relay.nodeId);
     probe.deadlineMs = nowMs + 2 * this.#timeoutMs(peer);
     for (const relay of relays) {
       probe.deadlineMs = Math.max(probe.deadlineMs, nowMs + 2 * relay.timeoutMs);
@@ -194,7 +207,7 @@ export class Prober {
     this.#host.redial(peer, nowMs);
     peer.probe = null;
     // Relays that say nothing at all may mean that we are the one who hears badly.
-    if (probe.nackCount < probe.relayCount) this.#membership.heardBadly();
+    if (probe.nackCount < Math.max(1, probe.relays.length)) this.#membership.heardBadly();
     this.#membership.accuse(this.#host.memberOf(peer.nodeId), nowMs);
   }
 

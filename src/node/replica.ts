@@ -410,7 +410,7 @@ export class Replica implements ReplicaInterface {
         this.#prober.receiveAck(peer, payload.u16(), nowMs);
         break;
       case FRAME.nack:
-        this.#prober.receiveNack(payload.u16());
+        this.#prober.receiveNack(peer, payload.u16());
         break;
       case FRAME.pingRequest:
         this.#prober.receivePingRequest(peer, payload.u16(), readNodeId(payload), nowMs);
