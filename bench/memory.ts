@@ -361,7 +361,7 @@ function openCgroup(): Cgroup | null {
 function print(rows: readonly Row[]): void {
   const mb = (bytes: number): string => (bytes / MB).toFixed(1);
   console.log(
-    `\nMyco's daemon in a cgroup of 64 MB; MB; Node ${process.versions.node}, ${cpus()[0]?.model.trim()}`,
+    `\nMyco's daemon in a cgroup of 64 MiB; figures in MB of 10^6 bytes; Node ${process.versions.node}, ${cpus()[0]?.model.trim()}`,
   );
   console.log(
     `${DAEMON_NODE_FLAGS.join(" ")}, ${Object.entries(DAEMON_ENVIRONMENT)
@@ -379,6 +379,9 @@ function print(rows: readonly Row[]): void {
         : [mb(cgroup.usage), mb(cgroup.peak), `${cgroup.limitHits} times`];
     console.log(`| ${[phase, mb(rss), mb(anonymous), ...charged, traffic, cpu].join(" | ")} |`);
   }
+  console.log(
+    "\nThe cgroup is not charged for pages of Node's own file that another process has read before.\nOn a machine where the daemon is the only Node, they count too, up to RSS less anonymous; they\nare clean, and given back when the limit is met.",
+  );
 }
 
 function sleep(ms: number): Promise<void> {

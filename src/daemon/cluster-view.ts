@@ -4,7 +4,7 @@
 
 import { type PlacementNode, place, type RosterReach } from "../engine/placement.ts";
 import type { DeployedService } from "../engine/reconcile.ts";
-import { SLOTS_MAX } from "../kernel/limits.ts";
+import { PLACED_HERE_MAX, SLOTS_MAX } from "../kernel/limits.ts";
 import type { MemberView, ServiceView } from "../node/interface.ts";
 import type { Replica } from "../node/replica.ts";
 import { serviceViewAt } from "../node/views.ts";
@@ -54,7 +54,7 @@ export class ClusterView {
     return this.#members;
   }
 
-  /** The services placed on this node, by name. */
+  /** The services placed on this node, by name; at most PLACED_HERE_MAX. */
   placedHere(): Map<string, DeployedService> {
     return new Map([...this.#placedHere.values()].map((service) => [service.spec.name, service]));
   }
@@ -132,8 +132,12 @@ export class ClusterView {
       const service = isKnown
         ? this.#placedHere.get(slot)
         : this.#deployedService(serviceViewAt(table, slot));
+      if (service?.owners.includes(nodeId) === true) {
+        // Far more than a node can run; what is left out is looked at again each time.
+        if (placedHere.size >= PLACED_HERE_MAX) continue;
+        placedHere.set(slot, service);
+      }
       this.#placedGenerations[slot] = generation;
-      if (service?.owners.includes(nodeId) === true) placedHere.set(slot, service);
     }
     this.#placedHere = placedHere;
   }

@@ -26,6 +26,9 @@ export const ENDPOINTS_MAX = 6;
 /** Encoded certificate: version, key, zone, roles, not-after, block, signature. */
 export const CERTIFICATE_BYTES_MAX = 128;
 
+/** Services placed on one node that it keeps ready to run; of more, those of the lowest slots. */
+export const PLACED_HERE_MAX = 4 * CLAIMS_MAX;
+
 /** What one claim takes in a node slot. */
 export const CLAIM_BYTES = 9;
 /** A node slot less its certificate, its claims and their field heads: hostname, endpoints, labels, devices. */

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ClusterView } from "../../src/daemon/cluster-view.ts";
 import { ClusterDirectory } from "../../src/daemon/dns-directory.ts";
+import { PLACED_HERE_MAX } from "../../src/kernel/limits.ts";
 import type { MemberView, ServiceView } from "../../src/node/interface.ts";
 import { serviceViewAt } from "../../src/node/views.ts";
 import { nodeIdOf } from "../../src/schema/node-id.ts";
@@ -45,7 +46,7 @@ const selfId = (1).toString(16).padStart(16, "0");
 
 /** A replica whose table holds these services, and whose members are what the test says. */
 function setUp(specs: Partial<ServiceSpec>[], members: MemberView[]) {
-  const table = new SlotTable(64, 32 * 1_024);
+  const table = new SlotTable(2 * PLACED_HERE_MAX, 128 * 1_024);
   const replica = { nodeId: selfId, version: 1, members, reads: 0 };
   let stampMs = 1_000;
   const put = (spec: Partial<ServiceSpec>): void => {
@@ -162,6 +163,13 @@ describe("the cluster's view", () => {
     replica.version += 1;
     view.refresh(3_000, true);
     expect([...view.placedHere().keys()]).toEqual(["web"]);
+  });
+
+  it("keeps a bounded number of what is placed here, and knows the rest when asked", () => {
+    const specs = Array.from({ length: PLACED_HERE_MAX + 5 }, (_, i) => ({ name: `s${i}` }));
+    const { view } = setUp(specs, [member(1, "alive")]);
+    expect(view.placedHere().size).toBe(PLACED_HERE_MAX);
+    expect(view.deployed(`s${PLACED_HERE_MAX + 4}`)?.owners).toEqual([selfId]);
   });
 
   it("shows what living members claim to run", () => {
