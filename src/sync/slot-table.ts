@@ -236,7 +236,10 @@ export class SlotTable {
   #replace(slot: number, offered: Slot, fingerprint: Uint8Array): boolean {
     const oldLength = this.#lengths[slot]!;
     // The old record is given up only once there is room for the new one beside the rest.
-    if (this.#arenaUsed - oldLength + offered.record.length > this.#arena.length) return false;
+    const used = this.#arenaUsed - oldLength + offered.record.length;
+    const share = offered.kind === SLOT_KIND.service ? SERVICE_SHARE : 1;
+    const grows = offered.record.length > oldLength;
+    if (grows && used > this.#arena.length * share) return false;
     this.#toggleMerkle(slot);
     this.#arenaUsed -= oldLength;
     this.#lengths[slot] = 0;

@@ -101,6 +101,25 @@ describe("a slot table", () => {
     expect(apply(table, revocation)).toBe("new");
   });
 
+  test("has room for a revocation however much its services have grown", () => {
+    // Given small services that were each replaced by the largest there is room for
+    const table = new SlotTable(64, 4_096);
+    const service = (key: number, stamp: number, bodyBytes: number) =>
+      makeSlot({ kind: SLOT_KIND.service, key, stamp, author: 0, bodyBytes });
+    for (let key = 0; key < 20; key += 1) apply(table, service(key, 1, 10));
+    for (let bytes = 600; bytes > 10; bytes = Math.floor(bytes / 2)) {
+      for (let key = 0; key < 20; key += 1) {
+        const held = table.findKey(SLOT_KIND.service, keyOf(key));
+        if (table.recordLength(held) < 110) apply(table, service(key, 2, bytes));
+      }
+    }
+    // Then one of another kind still finds its place, and so does a deletion
+    const revocation = { kind: SLOT_KIND.revocation, key: 1, stamp: 1, author: 0, bodyBytes: 1 };
+    expect(apply(table, makeSlot(revocation))).toBe("new");
+    const deletion = { kind: SLOT_KIND.service, key: 7, stamp: 3, author: 0, bodyBytes: 0 };
+    expect(apply(table, makeSlot({ ...deletion, tombstone: true }))).toBe("newer");
+  });
+
   test("keeps the old record when there is no room for its successor", () => {
     const table = new SlotTable(8, 300);
     const old = makeSlot({ kind: SLOT_KIND.node, key: 1, stamp: 1, author: 0, bodyBytes: 100 });
@@ -110,6 +129,12 @@ describe("a slot table", () => {
     expect(contents(table)).toEqual(modelOf([old]));
   });
 });
+
+/** The key of every test slot with this number. */
+function keyOf(key: number): { high: number; low: number } {
+  const slot = makeSlot({ kind: SLOT_KIND.service, key, stamp: 1, author: 0, bodyBytes: 0 });
+  return { high: slot.keyHigh, low: slot.keyLow };
+}
 
 function tableOf(slots: readonly Slot[]): SlotTable {
   const table = new SlotTable(64, 65_536);
