@@ -93,6 +93,7 @@ export class Replica implements ReplicaInterface {
   #nextSeed = 0;
   #nextReapMs = 0;
   #reapCheckedSequence = 0;
+  #reapCheckedGap = false;
   /** The time of the packet or the commit that is being worked on. */
   #nowMs = 0;
   /** Who brought the record now being applied; null when it is our own. */
@@ -675,8 +676,10 @@ export class Replica implements ReplicaInterface {
   #reap(nowMs: number): void {
     this.#nextReapMs = nowMs + REAP_INTERVAL_MS;
     // All that stood in the table at the last look must be on disk now.
-    const logged = this.#store.durableSequence >= this.#reapCheckedSequence;
+    const isGapless = !this.#store.hasLogGap && !this.#reapCheckedGap;
+    const logged = isGapless && this.#store.durableSequence >= this.#reapCheckedSequence;
     this.#reapCheckedSequence = this.#store.appendedSequence;
+    this.#reapCheckedGap = this.#store.hasLogGap;
     // Tombstones from before the last reaping that had something to delete here have done so.
     this.#dropTombstones(this.#store.reapedThrough);
     if (!this.#synced || tombstonesThrough(this.table, Number.MAX_SAFE_INTEGER).count === 0) return;

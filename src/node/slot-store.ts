@@ -56,6 +56,7 @@ export class SlotStore {
   #orphans: Uint8Array[] = [];
   #reapedThrough = 0;
   #appendedSequence = 0;
+  #hasLogGap = false;
   #durableSequence = 0;
 
   constructor(options: {
@@ -96,6 +97,11 @@ export class SlotStore {
   /** The last record known to be on disk. */
   get durableSequence(): number {
     return this.#durableSequence;
+  }
+
+  /** Whether the log lacks a record of the table until its next snapshot: it was full, or a write failed. */
+  get hasLogGap(): boolean {
+    return this.#hasLogGap;
   }
 
   /** Takes back one record of our own log, judged anew: disks lie too. */
@@ -194,6 +200,7 @@ export class SlotStore {
 
   /** The log lost these. Returns the writes that failed by it. */
   failed(firstSequence: number, lastSequence: number): number[] {
+    this.#hasLogGap = true;
     const settled: number[] = [];
     for (const sequence of this.#pending.keys()) {
       if (sequence < firstSequence || sequence > lastSequence) continue;
@@ -212,6 +219,7 @@ export class SlotStore {
       }
     }
     for (const { slot } of this.#pending.values()) yield slot.record;
+    this.#hasLogGap = false;
   }
 
   /** Drops a slot from the table: reaped, void, or deleted elsewhere while our log was damaged. */
@@ -302,6 +310,7 @@ export class SlotStore {
   #append(record: Uint8Array): number {
     const sequence = this.#journal.append(record);
     if (sequence > 0) this.#appendedSequence = sequence;
+    else this.#hasLogGap = true;
     return sequence;
   }
 

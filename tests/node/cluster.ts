@@ -95,6 +95,8 @@ export class ClusterNode {
   log: Uint8Array[] = [];
   /** The log takes records and does not finish with them. */
   isLogHeld = false;
+  /** The log takes no records. */
+  isLogFull = false;
   #unwritten: Uint8Array[] = [];
   #sequence = 0;
   #replica: Replica | null = null;
@@ -193,6 +195,11 @@ export class ClusterNode {
     this.#replica?.journalDurable(this.#sequence, this.#cluster.nowMs);
   }
 
+  /** Puts all it knows in place of its log. */
+  snapshot(): void {
+    this.log = [...this.replica.snapshot()].map((record) => record.slice());
+  }
+
   /** Names of the services it holds. */
   get services(): string[] {
     return this.replica.services().map((service) => service.spec.name);
@@ -210,6 +217,7 @@ export class ClusterNode {
   }
 
   #append(record: Uint8Array): number {
+    if (this.isLogFull) return 0;
     this.#unwritten.push(record.slice());
     this.#sequence += 1;
     return this.#sequence;

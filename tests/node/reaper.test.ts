@@ -204,6 +204,28 @@ describe("a cluster", () => {
     expect(last!.services).toEqual([]);
   });
 
+  test("keeps a tombstone while one member's log lacks it", () => {
+    const cluster = formedCluster(names(3));
+    const [first, , last] = cluster.nodes;
+    first!.put("web");
+    cluster.runUntil(() => cluster.hasConverged, 10_000);
+    // Given a member that knows of the deletion, and could not write it down
+    last!.isLogFull = true;
+    first!.delete("web");
+    cluster.run(3_000);
+    last!.isLogFull = false;
+    expect(last!.services).toEqual([]);
+    first!.put("later");
+    cluster.run(3_000);
+    cluster.skip(REAP_AGE_MIN_MS + 120_000);
+    cluster.run(60_000);
+    expect(tombstonesOf(cluster, first!.name)).toBe(1);
+    // When a snapshot has it
+    last!.snapshot();
+    cluster.run(60_000);
+    expect(tombstonesOf(cluster, first!.name)).toBe(0);
+  });
+
   test("does not take a reaped service back from a member whose log was damaged", () => {
     const cluster = withDeletedService();
     const victim = cluster.nodes[2]!;
