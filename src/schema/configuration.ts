@@ -293,7 +293,7 @@ export const CONFIGURATION_SCHEMA = z.strictObject(
     ),
     dns: setting("Names of services, NAME.myco.", {}, dnsSettings),
     engine: setting("How services are run.", {}, engineSettings),
-    log: setting("What the daemon writes about itself to standard output.", {}, logSettings),
+    log: setting("What the daemon writes about itself to standard error.", {}, logSettings),
   },
   "settings by name, such as dataDir: /var/lib/myco",
 );
