@@ -3,6 +3,7 @@
 // no outcome changes; a real node pays for each, as the benches show.
 
 import { NodeCrypto } from "../src/io/crypto.ts";
+import type { Signer } from "../src/kernel/ports.ts";
 
 /** Verdicts remembered; past that all are forgotten at once. */
 const REMEMBERED_MAX = 16_384;
@@ -35,5 +36,28 @@ export class SharedCrypto extends NodeCrypto {
   /** Gives the memory back. */
   forget(): void {
     this.#verdicts.clear();
+  }
+}
+
+/** Slots are signed over bytes that begin so; a liar still proves its key in a handshake. */
+const SLOT_MESSAGE_START = Buffer.from("myco slot");
+
+/** A member that has turned: its slots carry signatures that do not hold. */
+export function lyingSigner(honest: Signer): Signer {
+  return {
+    publicKey: honest.publicKey,
+    sign(message) {
+      const signature = honest.sign(message);
+      const start = message.subarray(0, SLOT_MESSAGE_START.length);
+      if (Buffer.compare(start, SLOT_MESSAGE_START) === 0) signature[0]! ^= 1;
+      return signature;
+    },
+  };
+}
+
+/** What a liar needs to go along with its own lies. */
+export class CredulousCrypto extends NodeCrypto {
+  override verify(): boolean {
+    return true;
   }
 }

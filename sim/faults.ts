@@ -35,7 +35,7 @@ export interface FaultParameters {
   readonly rotRate: number;
   readonly fullDiskRate: number;
   readonly fullDiskTicks: IntegerRange;
-  /** One node's clock is set wrong by up to so much, either way. */
+  /** One node's clock is set: right, or wrong by up to so much, either way. */
   readonly clockStepRate: number;
   readonly clockStepMsMax: number;
   readonly forgeryRate: number;
@@ -64,6 +64,7 @@ export class FaultInjector {
   rotCount = 0;
   readonly #random: SeededRandom;
   readonly #hosts: readonly NodeHost[];
+  readonly #trusted: readonly NodeHost[];
   readonly #network: SimulatedNetwork;
   readonly #ledger: Ledger;
   readonly #trace: TraceHash;
@@ -75,6 +76,8 @@ export class FaultInjector {
     parameters: FaultParameters;
     random: SeededRandom;
     hosts: readonly NodeHost[];
+    /** Those of them whose word and disk will count in the end. */
+    trusted: readonly NodeHost[];
     network: SimulatedNetwork;
     ledger: Ledger;
     trace: TraceHash;
@@ -83,6 +86,7 @@ export class FaultInjector {
     this.parameters = options.parameters;
     this.#random = options.random;
     this.#hosts = options.hosts;
+    this.#trusted = options.trusted;
     this.#network = options.network;
     this.#ledger = options.ledger;
     this.#trace = options.trace;
@@ -147,7 +151,12 @@ export class FaultInjector {
     // One node always stays, as in any cluster that somebody can still write to.
     if (running.length < 2) return;
     const downTicks = drawInteger(this.#random, this.parameters.downTicks);
-    this.crash(drawItem(this.#random, running), tick, tick + downTicks);
+    // The worst moment is in the middle of a write, or when one was just acknowledged.
+    const busy = running.filter(
+      (host) => host.disk.isWriting || host.lastAcknowledgedTick >= tick - 1,
+    );
+    const isSpiteful = busy.length > 0 && randomChance(this.#random, 0.5);
+    this.crash(drawItem(this.#random, isSpiteful ? busy : running), tick, tick + downTicks);
   }
 
   #partitions(tick: number): void {
@@ -190,7 +199,8 @@ export class FaultInjector {
     }
     if (this.#happens(clockStepRate)) {
       const host = drawItem(this.#random, this.#hosts);
-      host.clock.step(drawInteger(this.#random, [-clockStepMsMax, clockStepMsMax]));
+      if (randomChance(this.#random, 0.5)) host.clock.setRight(msOfTick(tick));
+      else host.clock.step(drawInteger(this.#random, [-clockStepMsMax, clockStepMsMax]));
       this.#note(tick, "step", host.index);
     }
   }
@@ -200,7 +210,7 @@ export class FaultInjector {
    * protocol's power to save, so it is not asked for.
    */
   #isCoveredByOthers(rotten: NodeHost): boolean {
-    const holders = this.#hosts.filter((host) => host !== rotten && host.isSettled);
+    const holders = this.#trusted.filter((host) => host !== rotten && host.isSettled);
     return this.#ledger.entries.every(
       (entry) =>
         (entry.keeper !== -1 && entry.keeper !== rotten.index) ||

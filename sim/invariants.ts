@@ -46,6 +46,8 @@ export class InvariantError extends Error {
 /** Deep checks come once in so many ticks; light ones see a share of the ledger each tick. */
 const DEEP_CHECK_TICKS = 64;
 const LEDGER_SHARE = 32;
+/** In larger clusters disks are only read after a crash. */
+const DISK_CHECK_ENTRIES_MAX = 200;
 /** Placement is compared on this many services and nodes. */
 const PLACEMENT_SERVICES = 60;
 const PLACEMENT_NODES = 12;
@@ -61,6 +63,23 @@ export function checkPromise(entry: LedgerEntry, holders: readonly Holder[]): vo
     "no acknowledged write lost",
     `slot ${keyToHex(entry.key)} at stamp ${entry.acknowledged.stamp} is on none of ${holders.length} nodes`,
   );
+}
+
+/** What a node acknowledged stands on its own disk: it would be there after a power loss. */
+export function checkDurable(
+  entries: readonly LedgerEntry[],
+  onDisk: ReadonlyMap<string, HeldSlot>,
+  keeper: number,
+): void {
+  for (const entry of entries) {
+    if (entry.keeper !== keeper) continue;
+    const key = keyToHex(entry.key);
+    if (keepsPromise(entry, onDisk.get(key) ?? null)) continue;
+    throw new InvariantError(
+      "no acknowledged write lost",
+      `node ${keeper} acknowledged slot ${key} at stamp ${entry.acknowledged?.stamp} and its disk lacks it`,
+    );
+  }
 }
 
 /** A node that has seen a deletion shows no older version of the slot. */
@@ -190,6 +209,8 @@ export function checkEqualPlacement(placements: readonly string[]): void {
 
 export interface CheckedWorld {
   readonly hosts: readonly NodeHost[];
+  /** Those of them that will count in the end: what is promised has to stand with one of them. */
+  readonly core: readonly NodeHost[];
   readonly network: SimulatedNetwork;
   readonly ledger: Ledger;
   readonly capacity: ReplicaCapacity;
@@ -216,22 +237,29 @@ export class InvariantChecker {
 
   /** After every tick. @throws InvariantError */
   checkTick(tick: number): void {
-    const { hosts, ledger } = this.#world;
+    const { hosts, core, ledger } = this.#world;
     for (const host of hosts) this.#checkHost(host);
     const { entries } = ledger;
     for (let i = tick % LEDGER_SHARE; i < entries.length; i += LEDGER_SHARE) {
-      checkPromise(entries[i]!, hosts);
+      checkPromise(entries[i]!, core);
     }
+    this.#checkDisk(core[tick % core.length]!);
     if (tick % DEEP_CHECK_TICKS === 0) this.checkDeep();
+  }
+
+  /** A node has just lost power. @throws InvariantError */
+  checkCrash(host: NodeHost): void {
+    checkDurable(this.#world.ledger.entries, host.heldOnDisk(), host.index);
   }
 
   /** Everything but what must hold only in the end. @throws InvariantError */
   checkDeep(): void {
-    const { hosts, ledger, revoked } = this.#world;
-    for (const entry of ledger.entries) checkPromise(entry, hosts);
+    const { hosts, core, ledger, revoked, keys, crypto } = this.#world;
+    for (const entry of ledger.entries) checkPromise(entry, core);
     for (const host of hosts) {
       if (host.replica === null) continue;
       this.#checkTombstones(host);
+      checkSigned(host.replica.table, keys, crypto, host.nodeId);
       for (const nodeId of revoked) checkNothingRevoked(host.replica.table, nodeId, host.nodeId);
     }
     this.#checkPairs();
@@ -239,17 +267,21 @@ export class InvariantChecker {
 
   /** When `converged` all have come to the same: signatures, state and placement of each. */
   checkEnd(converged: readonly NodeHost[]): void {
-    const { keys, crypto, ledger } = this.#world;
+    const { ledger } = this.#world;
     this.checkDeep();
     const replicas = converged.map((host) => host.replica!);
     checkEqualStates(replicas.map((replica) => replica.table));
-    const first = replicas[0];
-    if (first !== undefined) checkSigned(first.table, keys, crypto, first.nodeId);
     for (const host of converged) {
       for (const entry of ledger.entries) checkPromise(entry, [host]);
     }
     const sample = converged.slice(0, PLACEMENT_NODES);
     checkEqualPlacement(sample.map((host) => placementOf(host.replica!, host.nowMs())));
+  }
+
+  /** In turns, and not while the disk is busy: reading a log back takes time. */
+  #checkDisk(host: NodeHost): void {
+    const isIdle = host.isSettled && this.#world.ledger.entries.length < DISK_CHECK_ENTRIES_MAX;
+    if (isIdle) this.checkCrash(host);
   }
 
   #checkHost(host: NodeHost): void {

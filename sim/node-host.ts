@@ -12,6 +12,7 @@ import type { NodeId } from "../src/schema/node-id.ts";
 import { keyToHex, readSlot, SLOT_KIND, type SlotKey } from "../src/schema/slot.ts";
 import type { SimulatedClock } from "./clock.ts";
 import type { NodePlan } from "./cluster.ts";
+import { CredulousCrypto, lyingSigner } from "./crypto.ts";
 import type { SimulatedDisk } from "./disk.ts";
 import { msOfTick } from "./time.ts";
 
@@ -34,6 +35,8 @@ export interface NodeHostOptions {
   readonly random: SeededRandom;
   readonly disk: SimulatedDisk;
   readonly clock: SimulatedClock;
+  /** Signs its slots with signatures that do not hold, and believes everybody. */
+  readonly isLiar: boolean;
   readonly capacity: ReplicaCapacity;
   /** Bytes of one group commit; the log takes twice as much. */
   readonly logBatchBytes: number;
@@ -57,6 +60,7 @@ export class NodeHost {
   issuedStamp = 0;
   /** The greatest of those that it acknowledged, over all starts since its log was last damaged. */
   acknowledgedStamp = 0;
+  lastAcknowledgedTick = -1;
   /** Its stamps came in this order: strictly growing, across starts too. */
   stampsGrow = true;
   readonly #options: NodeHostOptions;
@@ -69,7 +73,7 @@ export class NodeHost {
     SOCKET_QUEUE_PACKETS,
   );
   /** Service slots on the disk of a machine that is down. */
-  readonly #durable = new Map<string, HeldSlot>();
+  #durable: ReadonlyMap<string, HeldSlot> = new Map();
 
   constructor(options: NodeHostOptions) {
     this.#options = options;
@@ -80,6 +84,10 @@ export class NodeHost {
 
   get index(): number {
     return this.plan.index;
+  }
+
+  get isLiar(): boolean {
+    return this.#options.isLiar;
   }
 
   get nodeId(): NodeId {
@@ -117,11 +125,11 @@ export class NodeHost {
     this.starts += 1;
     this.clock.restart(msOfTick(tick));
     const nowMs = this.nowMs();
-    const { plan, crypto, random, rootPublicKey, seeds, capacity, send } = this.#options;
+    const { plan, crypto, isLiar, random, rootPublicKey, seeds, capacity, send } = this.#options;
     const replica = new Replica({
-      crypto,
+      crypto: isLiar ? new CredulousCrypto() : crypto,
       random: random.fork(),
-      signer: plan.identity.signer,
+      signer: isLiar ? lyingSigner(plan.identity.signer) : plan.identity.signer,
       certificate: plan.certificate,
       rootPublicKey,
       info: plan.info,
@@ -146,7 +154,7 @@ export class NodeHost {
     this.#log = log;
     this.#missedRecords = false;
     this.#snapshotAfterTick = 0;
-    this.#durable.clear();
+    this.#durable = new Map();
     const isDamaged = report.damaged?.kind === "corrupt";
     this.issuedStamp = 0;
     // Rot may take a node's memory of its own stamps; others then keep its later writes.
@@ -162,7 +170,7 @@ export class NodeHost {
     this.#socket.clear();
     this.pausedUntilTick = 0;
     this.restartTick = restartTick;
-    replayLog(this.disk.content, (record) => this.#noteDurable(record));
+    this.#durable = this.heldOnDisk();
   }
 
   /** This node gave a write this stamp. */
@@ -172,6 +180,7 @@ export class NodeHost {
   }
 
   noteAcknowledgedStamp(stamp: number): void {
+    this.lastAcknowledgedTick = this.#tick;
     this.acknowledgedStamp = Math.max(this.acknowledgedStamp, stamp);
   }
 
@@ -212,6 +221,13 @@ export class NodeHost {
     return { stamp: table.stamp(slot), tombstone: table.isTombstone(slot) };
   }
 
+  /** Service slots that a start from the disk as it is now would find. */
+  heldOnDisk(): ReadonlyMap<string, HeldSlot> {
+    const found = new Map<string, HeldSlot>();
+    replayLog(this.disk.content, (record) => noteService(found, record));
+    return found;
+  }
+
   /** Memory of this machine's disk and socket, which is not the node's. */
   get machineBytes(): number {
     return this.disk.ownedBytes;
@@ -235,13 +251,13 @@ export class NodeHost {
       replica.receive(packet.bytes, packet.from, this.nowMs());
     }
   }
+}
 
-  #noteDurable(record: Uint8Array): void {
-    const slot = readSlot(record);
-    if (slot?.kind !== SLOT_KIND.service) return;
-    const key = keyToHex({ high: slot.keyHigh, low: slot.keyLow });
-    const known = this.#durable.get(key);
-    if (known !== undefined && known.stamp > slot.stamp) return;
-    this.#durable.set(key, { stamp: slot.stamp, tombstone: slot.tombstone });
-  }
+function noteService(found: Map<string, HeldSlot>, record: Uint8Array): void {
+  const slot = readSlot(record);
+  if (slot?.kind !== SLOT_KIND.service) return;
+  const key = keyToHex({ high: slot.keyHigh, low: slot.keyLow });
+  const known = found.get(key);
+  if (known !== undefined && known.stamp > slot.stamp) return;
+  found.set(key, { stamp: slot.stamp, tombstone: slot.tombstone });
 }

@@ -25,6 +25,8 @@ export interface Scenario {
   readonly coldNodes: number;
   /** Of these, so many are revoked while they write and others do not know yet. */
   readonly revokedNodes: number;
+  /** Of these, so many whose slots carry signatures that do not hold. */
+  readonly liarNodes: number;
   /** Beyond these, so many with certificates of another root, which try to get in. */
   readonly rogueNodes: number;
   readonly workload: WorkloadParameters;
@@ -98,6 +100,7 @@ function tableWithClaimsFor(nodes: number, services: number): ReplicaCapacity {
 const QUIET: Omit<Scenario, "name" | "summary" | "nodes" | "workload" | "stages" | "capacity"> = {
   coldNodes: 0,
   revokedNodes: 0,
+  liarNodes: 0,
   rogueNodes: 0,
   faultsUntilTick: 0,
   tickLimit: 2_000,
@@ -112,7 +115,7 @@ const QUIET: Omit<Scenario, "name" | "summary" | "nodes" | "workload" | "stages"
 };
 
 function puts(services: number, batch: number, everyTicks: number): WorkloadParameters {
-  return { services, updates: 0, deletes: 0, batch, everyTicks, claimRate: 0 };
+  return { services, updates: 0, deletes: 0, batch, everyTicks, conflictRate: 0, claimRate: 0 };
 }
 
 /** A row of the ancestor's table. */
@@ -258,30 +261,40 @@ const SEED_SCENARIO: Scenario = {
 const DELETES_SCENARIO: Scenario = {
   ...QUIET,
   name: "deletes",
-  summary: "services come, change and go under loss, crashes and partitions; no trace remains",
-  nodes: 12,
-  workload: { services: 60, updates: 60, deletes: 60, batch: 2, everyTicks: 8, claimRate: 0.1 },
+  summary: "services come, change and go while everything fails; no trace of the deleted remains",
+  nodes: 8,
+  workload: {
+    services: 60,
+    updates: 60,
+    deletes: 60,
+    batch: 2,
+    everyTicks: 8,
+    conflictRate: 0.2,
+    claimRate: 0.1,
+  },
   stages: [
     {
       fromTick: 0,
       network: lines(0.2, 1, 4, { tailRate: 0.05, duplicateRate: 0.05 }),
       faults: {
         ...NO_FAULTS,
-        crashRate: 0.02,
+        crashRate: 0.01,
         downTicks: [20, 120],
+        rotRate: 0.4,
         partition: {
-          size: [1, 5],
+          size: [1, 4],
           durationTicks: [60, 200],
-          cooldownTicks: [100, 300],
+          cooldownTicks: [100, 400],
           asymmetricRate: 0.3,
         },
       },
     },
   ],
-  faultsUntilTick: 1_500,
-  // Tombstones are kept for a quarter of an hour before anybody offers to drop them.
-  tickLimit: 15_000,
-  capacity: tableWithClaimsFor(12, 60),
+  // Tombstones are kept for a quarter of an hour before anybody offers to drop them; nodes go
+  // on crashing and losing parts of their logs while they do.
+  faultsUntilTick: 11_500,
+  tickLimit: 20_000,
+  capacity: tableWithClaimsFor(8, 60),
   writeTicksMax: 2,
   skew: ORDINARY_SKEW,
   goal: "reaped",
@@ -292,7 +305,15 @@ const RESTARTS_SCENARIO: Scenario = {
   name: "restarts",
   summary: "every node in turn loses power in the middle of a write",
   nodes: 20,
-  workload: { services: 120, updates: 120, deletes: 20, batch: 2, everyTicks: 4, claimRate: 0.1 },
+  workload: {
+    services: 120,
+    updates: 120,
+    deletes: 20,
+    batch: 2,
+    everyTicks: 4,
+    conflictRate: 0.2,
+    claimRate: 0.1,
+  },
   stages: [
     {
       fromTick: 0,
@@ -314,8 +335,17 @@ const REVOCATION_SCENARIO: Scenario = {
   summary: "nodes are revoked while they write, some out of reach; strangers forge and replay",
   nodes: 16,
   revokedNodes: 4,
+  liarNodes: 2,
   rogueNodes: 2,
-  workload: { services: 60, updates: 40, deletes: 10, batch: 1, everyTicks: 5, claimRate: 0.1 },
+  workload: {
+    services: 60,
+    updates: 40,
+    deletes: 10,
+    batch: 1,
+    everyTicks: 5,
+    conflictRate: 0.2,
+    claimRate: 0.1,
+  },
   stages: [
     {
       fromTick: 0,
@@ -415,6 +445,7 @@ function drawSwarm(random: SeededRandom): Scenario {
     nodes,
     coldNodes: randomChance(random, 0.4) ? randomBelow(random, nodes - 1) : 0,
     revokedNodes: hasRevocations ? drawInteger(random, [1, Math.floor(nodes / 3)]) : 0,
+    liarNodes: nodes >= 6 && randomChance(random, 0.2) ? 1 : 0,
     rogueNodes: randomChance(random, 0.2) ? 1 : 0,
     workload,
     stages: [
@@ -436,7 +467,9 @@ function drawSwarm(random: SeededRandom): Scenario {
     tickLimit: faultsUntilTick + 2_500,
     capacity: tableWithClaimsFor(nodes + 4, workload.services + 40),
     writeTicksMax: drawInteger(random, [0, 5]),
-    skew: { ...ORDINARY_SKEW, hasOutlier: randomChance(random, 0.2) },
+    skew: randomChance(random, 0.4)
+      ? EXACT_CLOCKS
+      : { ...ORDINARY_SKEW, hasOutlier: randomChance(random, 0.3) },
   };
 }
 

@@ -117,20 +117,23 @@ export class Simulation {
     });
     this.hosts = this.#buildHosts(random.fork(), plan, rogues);
     const members = this.hosts.slice(0, scenario.nodes);
-    const victims = members.slice(scenario.nodes - scenario.revokedNodes);
-    this.#core = members.slice(0, scenario.nodes - scenario.revokedNodes);
+    const honestCount = scenario.nodes - scenario.revokedNodes;
+    const coreCount = honestCount - scenario.liarNodes;
+    const victims = members.slice(honestCount);
+    this.#core = members.slice(0, coreCount);
     this.workload = new Workload({
       parameters: scenario.workload,
       random: random.fork(),
       crypto: this.#crypto,
       ledger: this.#ledger,
       hosts: members,
-      outlaws: new Set(victims),
+      outlaws: new Set(members.slice(coreCount)),
     });
     this.#revocations = new RevocationDesk({ root: plan.root, random: random.fork(), victims });
     this.faults = this.#makeFaults(random.fork(), members);
     this.#invariants = new InvariantChecker({
-      hosts: members,
+      hosts: members.filter((host) => !host.isLiar),
+      core: this.#core,
       network: this.network,
       ledger: this.#ledger,
       capacity: scenario.capacity,
@@ -255,15 +258,20 @@ export class Simulation {
       parameters: this.scenario.stages[0]!.faults,
       random,
       hosts: members,
+      trusted: this.#core,
       network: this.network,
       ledger: this.#ledger,
       trace: this.#trace,
-      onCrash: (host) => this.workload.crashed(host),
+      onCrash: (host) => {
+        this.workload.crashed(host);
+        this.#invariants.checkCrash(host);
+      },
     });
   }
 
   #buildHosts(random: SeededRandom, plan: ClusterPlan, rogues: ClusterPlan): NodeHost[] {
-    const { nodes, coldNodes, skew } = this.scenario;
+    const { nodes, coldNodes, revokedNodes, liarNodes, skew } = this.scenario;
+    const firstVictim = nodes - revokedNodes;
     const formed = plan.nodes.slice(0, nodes - coldNodes);
     const log = formedLog(formed);
     const outlier = skew.hasOutlier ? drawInteger(random, [0, nodes - 1]) : -1;
@@ -277,6 +285,7 @@ export class Simulation {
         random: random.fork(),
         disk: new SimulatedDisk(random.fork()),
         clock: new SimulatedClock(drawSkew(random, skew, node.index === outlier), msOfTick(0)),
+        isLiar: node.index < firstVictim && node.index >= firstVictim - liarNodes,
         capacity: this.scenario.capacity,
         logBatchBytes: this.scenario.logBatchBytes,
         send: (packet, to) => this.network.send(node.index, packet, to),

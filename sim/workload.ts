@@ -30,6 +30,8 @@ export interface WorkloadParameters {
   /** How many writes come at a time, and how many ticks lie between. */
   readonly batch: number;
   readonly everyTicks: number;
+  /** Writes that a second node takes in the same tick. */
+  readonly conflictRate: number;
   /** Chance per tick, while writes are left, that a node says that it runs something else now. */
   readonly claimRate: number;
 }
@@ -89,13 +91,17 @@ export class Workload {
     if (randomChance(this.#random, this.#parameters.claimRate)) this.#claim(candidates);
     if (tick % this.#parameters.everyTicks !== 0) return;
     for (let i = 0; i < this.#parameters.batch && this.#next < this.#operations.length; i += 1) {
-      const host = drawItem(this.#random, candidates);
-      this.#write(host, this.#operations[this.#next]!, tick);
+      const operation = this.#operations[this.#next]!;
+      this.#write(drawItem(this.#random, candidates), operation, tick);
+      if (randomChance(this.#random, this.#parameters.conflictRate)) {
+        const other = { ...operation, revision: operation.revision + CONFLICT_REVISION };
+        this.#write(drawItem(this.#random, candidates), other, tick);
+      }
       this.#next += 1;
     }
   }
 
-  /** Hosts that are to be revoked write too. */
+  /** Hosts that are to be revoked write too, and so do liars. */
   tickOutlaws(tick: number): void {
     if (tick % this.#parameters.everyTicks !== 0) return;
     for (const host of this.#outlaws) {
@@ -187,6 +193,9 @@ export class Workload {
   }
 }
 
+/** Makes the second of two writes at once another one. */
+const CONFLICT_REVISION = 10_000;
+
 const KINDS = ["web", "api", "worker", "cache"] as const;
 
 /** A service as people deploy them. */
@@ -222,6 +231,7 @@ export function drawWorkload(random: SeededRandom): WorkloadParameters {
     deletes: drawInteger(random, [0, Math.floor(services / 2)]),
     batch: drawInteger(random, [1, 6]),
     everyTicks: drawInteger(random, [1, 10]),
+    conflictRate: randomChance(random, 0.5) ? 0.3 : 0,
     claimRate: randomChance(random, 0.5) ? 0.2 : 0,
   };
 }
