@@ -18,7 +18,10 @@ if (entry === undefined) {
 }
 const folder = join(root, ".cache", "run");
 mkdirSync(folder, { recursive: true });
-const outfile = join(folder, `${entry.replaceAll(/[/\\]/g, "-").replace(/\.ts$/, "")}-${process.pid}.mjs`);
+const outfile = join(
+  folder,
+  `${entry.replaceAll(/[/\\]/g, "-").replace(/\.ts$/, "")}-${process.pid}.mjs`,
+);
 await build({ ...bundleOptions, entryPoints: [join(root, entry)], outfile, sourcemap: "inline" });
 const result = spawnSync(
   process.execPath,

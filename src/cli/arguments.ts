@@ -37,10 +37,12 @@ export function listenAddress(word: string, previous: readonly Endpoint[] = []):
 /** `member,deployer` as the bits of a certificate. */
 export function roles(word: string): number {
   const names = Object.keys(ROLES);
-  return word.split(",").reduce((bits, name) => {
+  const found = word.split(",").reduce((bits, name) => {
     if (names.includes(name)) return bits | ROLES[name as Role];
     throw new InvalidArgumentError(`Allowed: one or more of ${names.join(",")}.`);
   }, 0);
+  if ((found & ROLES.member) !== 0) return found;
+  throw new InvalidArgumentError("Every node is a member: the roles begin with member.");
 }
 
 export function hostname(word: string): string {

@@ -12,7 +12,10 @@ const REPAIR_WAIT_MAX_MS = 30_000;
 /** How often the end of the last write is looked for at the stop. */
 const SETTLE_POLL_MS = 10;
 
-type JournaledReplica = Pick<ReplicaInterface, "journalDurable" | "journalFailed" | "snapshot">;
+type JournaledReplica = Pick<
+  ReplicaInterface,
+  "journalDurable" | "journalFailed" | "snapshot" | "hasLogGap"
+>;
 
 export class JournalKeeper {
   readonly log: WriteAheadLog;
@@ -65,7 +68,8 @@ export class JournalKeeper {
 
   /** Once a tick, at its end; and whenever a write should not wait for it: `flush`. */
   tick(monotonicMs: number): void {
-    if (this.log.state === "failed") {
+    // A gap: more came in one tick than the log takes at a time.
+    if (this.log.state === "failed" || this.#replica?.hasLogGap === true) {
       if (monotonicMs >= this.#repairAtMs) this.#snapshot(monotonicMs);
     } else if (this.log.wantsSnapshot) {
       this.#snapshot(monotonicMs);

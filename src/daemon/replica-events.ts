@@ -9,7 +9,6 @@ const EVENTS: Readonly<Record<ReplicaEvent["kind"], readonly [LogLevel, string]>
   "session-opened": ["debug", "a session was opened"],
   "session-closed": ["debug", "a session was closed"],
   "handshake-refused": ["warn", "a handshake was refused"],
-  "member-status": ["debug", "a member's status changed"],
   "slot-refused": ["warn", "a peer sent a record that is not to be believed"],
   "slot-applied": ["debug", "a record changed the table"],
   "table-full": ["error", "the table is full: a record found no room"],

@@ -161,6 +161,7 @@ export class Authority {
     const info = decodeNodeInfo(slot.body);
     const certificate = readCertificate(this.#crypto, this.#rootPublicKey, info.certificate);
     if (certificate === null || certificate.nodeId !== slot.author) return "forged";
+    if (!hasRole(certificate, "member")) return "forged";
     return this.#judgeSigned(slot, certificate);
   }
 

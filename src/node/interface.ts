@@ -45,7 +45,6 @@ export type ReplicaEvent =
   | { readonly kind: "session-opened"; readonly nodeId: NodeId; readonly endpoint: Endpoint }
   | { readonly kind: "session-closed"; readonly nodeId: NodeId; readonly reason: string }
   | { readonly kind: "handshake-refused"; readonly endpoint: Endpoint; readonly reason: string }
-  | { readonly kind: "member-status"; readonly nodeId: NodeId; readonly status: MemberStatus }
   | { readonly kind: "slot-refused"; readonly author: NodeId; readonly reason: string }
   | {
       readonly kind: "slot-applied";
@@ -166,6 +165,8 @@ export interface ReplicaInterface {
   /** Whether this node's own certificate was revoked or has expired. */
   readonly excluded: boolean;
   readonly statistics: ReplicaStatistics;
+  /** Whether the log lacks something that the table has: only a snapshot mends that. */
+  readonly hasLogGap: boolean;
   /** 16 hex digits: equal on equal tables. */
   readonly rootHash: string;
   /** The highest revocation this node knows. */

@@ -155,6 +155,10 @@ export class Replica implements ReplicaInterface {
     return this.#excluded;
   }
 
+  get hasLogGap(): boolean {
+    return this.#store.hasLogGap;
+  }
+
   get rootHash(): string {
     const { rootHigh, rootLow } = this.table.merkle;
     return keyToHex({ high: rootHigh, low: rootLow });
@@ -196,7 +200,7 @@ export class Replica implements ReplicaInterface {
     this.#store.restored();
     this.#startedMs = nowMs;
     this.#isStarted = true;
-    if (damaged) this.#doubtServices();
+    if (damaged || this.#store.isInDoubt) this.#doubtServices();
     this.#restoreOwnSlot();
     this.#publish(nowMs);
     this.#membership.announce("alive");
@@ -365,8 +369,10 @@ export class Replica implements ReplicaInterface {
 
   #send(peer: Peer, nowMs: number, write: (payload: ByteWriter) => void): void {
     const { rootHigh, rootLow } = this.table.merkle;
+    // Whoever lost records must not be taken for one who saw them deleted.
+    const reapedThrough = this.#store.isInDoubt ? 0 : this.#store.reapedThrough;
     this.#links.sendTo(peer, this.#certificate.zone, nowMs, (payload) => {
-      writeDigest(payload, { rootHigh, rootLow, reapedThrough: this.#store.reapedThrough });
+      writeDigest(payload, { rootHigh, rootLow, reapedThrough });
       write(payload);
       this.#gossip.writeListAlong(payload, peer, nowMs);
       this.#membership.writeRumours(
@@ -489,6 +495,7 @@ export class Replica implements ReplicaInterface {
 
   /** We may have missed deletions that nobody remembers: what we hold waits for a peer's word. */
   #doubtServices(): void {
+    this.#store.doubt();
     for (const slot of this.table.slots()) {
       const isService = this.table.kind(slot) === SLOT_KIND.service;
       if (isService && !this.table.isTombstone(slot)) this.#unconfirmed.add(slot);
@@ -510,6 +517,7 @@ export class Replica implements ReplicaInterface {
   #equalityProven(nowMs: number): void {
     this.#equalMs = nowMs;
     this.#unconfirmed.clear();
+    this.#store.trust();
     this.#becomeSynced();
   }
 

@@ -18,14 +18,16 @@ function setUp(disk = new MemoryStorage()) {
   );
   const told: string[] = [];
   const state: string[] = ["kept"];
-  keeper.attach({
-    journalDurable: (sequence) => told.push(`durable ${sequence}`),
-    journalFailed: (first, last) => told.push(`failed ${first}-${last}`),
+  const replica = {
+    hasLogGap: false,
+    journalDurable: (sequence: number) => told.push(`durable ${sequence}`),
+    journalFailed: (first: number, last: number) => told.push(`failed ${first}-${last}`),
     snapshot: () => state.map((text) => Buffer.from(text)),
-  });
+  };
+  keeper.attach(replica);
   const health: (string | null)[] = [];
   keeper.onHealth = (problem) => health.push(problem);
-  return { disk, keeper, records, told, state, health };
+  return { disk, keeper, replica, records, told, state, health };
 }
 
 describe("the journal keeper", () => {
@@ -45,6 +47,18 @@ describe("the journal keeper", () => {
     keeper.flush();
     disk.complete();
     expect(setUp(disk).records).toEqual(["one"]);
+  });
+
+  it("takes a snapshot when more came than the log could take", () => {
+    const { disk, keeper, replica } = setUp();
+    // Given a record that found no place in the log, and the table alone knows
+    replica.hasLogGap = true;
+    // When the tick ends and the disk is done
+    keeper.tick(0);
+    replica.hasLogGap = false;
+    disk.complete();
+    // Then the next start finds what the table had
+    expect(setUp(disk).records).toEqual(["kept"]);
   });
 
   it("mends a log that failed with a snapshot, after waits that grow", () => {
