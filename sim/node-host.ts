@@ -67,8 +67,6 @@ export class NodeHost {
   #log: WriteAheadLog | null = null;
   #tick = 0;
   #snapshotAfterTick = 0;
-  /** A record did not fit the batch: only a snapshot brings it to the disk. */
-  #missedRecords = false;
   readonly #socket = new BoundedQueue<{ readonly bytes: Uint8Array; readonly from: Endpoint }>(
     SOCKET_QUEUE_PACKETS,
   );
@@ -109,7 +107,7 @@ export class NodeHost {
       log !== null &&
       log.state === "ready" &&
       !log.hasPending &&
-      !this.#missedRecords &&
+      this.replica?.hasLogGap === false &&
       !this.disk.isWriting
     );
   }
@@ -152,7 +150,6 @@ export class NodeHost {
     replica.onWriteSettled = (sequence, ok) => this.onWriteSettled(sequence, ok);
     this.replica = replica;
     this.#log = log;
-    this.#missedRecords = false;
     this.#snapshotAfterTick = 0;
     this.#durable = new Map();
     const isDamaged = report.damaged?.kind === "corrupt";
@@ -204,10 +201,7 @@ export class NodeHost {
     this.#readSocket();
     replica.tick(this.nowMs());
     const isDue = this.#tick >= this.#snapshotAfterTick && !this.disk.isWriting;
-    if (isDue && (log.wantsSnapshot || this.#missedRecords)) {
-      this.#missedRecords = false;
-      log.snapshot(replica.snapshot());
-    }
+    if (isDue && (log.wantsSnapshot || replica.hasLogGap)) log.snapshot(replica.snapshot());
     log.flush();
     this.disk.tick(this.#tick);
   }
@@ -239,9 +233,7 @@ export class NodeHost {
     if (sequence > 0) return sequence;
     // The batch is full: send it off, if the last one is through.
     log.flush();
-    const secondSequence = log.append(record);
-    if (secondSequence === 0) this.#missedRecords = true;
-    return secondSequence;
+    return log.append(record);
   }
 
   #readSocket(): void {

@@ -24,7 +24,7 @@ import {
 
 /**
  * `ready`: idle. `writing`: an append or a snapshot is under way; records gather meanwhile.
- * `failed`: the file's tail is unknown; nothing is taken until a snapshot succeeds.
+ * `failed`: the file's tail is unknown or rotten; nothing is taken until a snapshot succeeds.
  */
 export type LogState = "ready" | "writing" | "failed";
 
@@ -53,13 +53,14 @@ export class WriteAheadLog implements Journal {
   /** The file's size once all that is gathered is written. */
   #sizeBytes: number;
   #lastSnapshotBytes = 0;
-  #headerDamaged: boolean;
   #lastSequence = 0;
   /** Up to here every record has been reported, as durable or as failed. */
   #settledSequence = 0;
 
   /**
-   * Reads the log back, cuts it at the first damage and makes it ready to go on.
+   * Reads the log back and makes it ready to go on. A torn tail is cut off. A log that lost
+   * what was durable stays as it is, and takes nothing, until a snapshot is in its place: a
+   * crash before that must find the damage again.
    * @param onRecord called with each intact record in order, as a view: copy what is kept
    * @param batchBytes bytes of one group commit; twice as much memory is taken, once
    * @throws LogFormatError when the file is not a log of this version; it is left as it is
@@ -72,7 +73,8 @@ export class WriteAheadLog implements Journal {
     const bytes = storage.read();
     assert(bytes.length <= LOG_BYTES_MAX, "the storage bounds what it reads");
     const report = replayLog(bytes, onRecord);
-    if (report.validBytes < bytes.length) storage.truncate(report.validBytes);
+    const isTorn = report.damaged?.kind === "torn-tail";
+    if (isTorn) storage.truncate(report.validBytes);
     return { log: new WriteAheadLog(storage, report, batchBytes), report };
   }
 
@@ -86,8 +88,9 @@ export class WriteAheadLog implements Journal {
     this.#gathering = new Uint8Array(batchBytes);
     this.#writing = new Uint8Array(batchBytes);
     this.#sizeBytes = report.validBytes;
-    this.#headerDamaged = report.damaged?.offset === 0 && report.validBytes > 0;
-    if (report.validBytes === 0) {
+    if (report.damaged?.kind === "corrupt") {
+      this.#state = "failed";
+    } else if (report.validBytes === 0) {
       this.#gatheredBytes = writeHeader(this.#gathering);
       this.#sizeBytes = LOG_HEADER_BYTES;
     }
@@ -109,7 +112,7 @@ export class WriteAheadLog implements Journal {
 
   /** True when the file has grown well beyond its last snapshot, or has to be rewritten. */
   get wantsSnapshot(): boolean {
-    if (this.#state === "failed" || this.#headerDamaged) return true;
+    if (this.#state === "failed") return true;
     const grown = Math.max(
       LOG_SNAPSHOT_BYTES_MIN,
       this.#lastSnapshotBytes * GROWTH_BEFORE_SNAPSHOT,
@@ -161,7 +164,6 @@ export class WriteAheadLog implements Journal {
 
   #replace(snapshot: Uint8Array): void {
     this.#snapshot = null;
-    this.#headerDamaged = false;
     this.#state = "writing";
     const lastSequence = this.#snapshotSequence;
     this.#storage.replace(snapshot, (error) => this.#written(error, lastSequence));

@@ -20,6 +20,8 @@ import type { ReplicaCapacity, WriteAnswer } from "./interface.ts";
 
 /** A log record that is no slot: through which stamp tombstones were reaped. */
 const REAPED_RECORD = 0x70;
+/** A log record that is no slot: what precedes it may have been deleted meanwhile, unknown to us. */
+const DOUBT_RECORD = 0x71;
 
 /** What became of an offered slot. `clock-ahead`, `unknown-author` and `full` may change later. */
 export type OfferResult = "applied" | "known" | "clock-ahead" | "full" | Exclude<Verdict, "valid">;
@@ -57,6 +59,7 @@ export class SlotStore {
   #reapedThrough = 0;
   #appendedSequence = 0;
   #hasLogGap = false;
+  #isInDoubt = false;
   #durableSequence = 0;
 
   constructor(options: {
@@ -99,15 +102,44 @@ export class SlotStore {
     return this.#durableSequence;
   }
 
-  /** Whether the log lacks a record of the table until its next snapshot: it was full, or a write failed. */
+  /**
+   * Whether the log differs from the table until its next snapshot: it was full, a write failed,
+   * or it holds what a peer has shown to be deleted.
+   */
   get hasLogGap(): boolean {
     return this.#hasLogGap;
+  }
+
+  /**
+   * Whether deletions may have passed us by. It outlives a restart: only once a peer has shown
+   * what is gone, and a snapshot has taken it out of the log, does the log speak for itself.
+   */
+  get isInDoubt(): boolean {
+    return this.#isInDoubt;
+  }
+
+  /** Deletions may have passed us by. */
+  doubt(): void {
+    if (this.#isInDoubt) return;
+    this.#isInDoubt = true;
+    this.#append(new Uint8Array([DOUBT_RECORD]));
+  }
+
+  /** What we hold equals what a peer holds; the log still has what was dropped on the way. */
+  trust(): void {
+    if (!this.#isInDoubt) return;
+    this.#isInDoubt = false;
+    this.#hasLogGap = true;
   }
 
   /** Takes back one record of our own log, judged anew: disks lie too. */
   restore(record: Uint8Array): void {
     if (record[0] === REAPED_RECORD) {
       this.#reapedThrough = Math.max(this.#reapedThrough, readReapedRecord(record) ?? 0);
+      return;
+    }
+    if (record[0] === DOUBT_RECORD) {
+      this.#isInDoubt = true;
       return;
     }
     const result = this.#restoreSlot(record);
@@ -213,6 +245,7 @@ export class SlotStore {
   /** Everything a fresh log needs: revocations and nodes before the services they speak of. */
   *snapshot(): Generator<Uint8Array> {
     if (this.#reapedThrough > 0) yield reapedRecord(this.#reapedThrough);
+    if (this.#isInDoubt) yield new Uint8Array([DOUBT_RECORD]);
     for (const kind of [SLOT_KIND.revocation, SLOT_KIND.node, SLOT_KIND.service]) {
       for (const index of this.table.slots()) {
         if (this.table.kind(index) === kind) yield this.table.record(index);

@@ -330,7 +330,20 @@ describe("replay", () => {
         kind: "corrupt",
       },
     });
-    expect(openLog(storage).report.damaged).toBeNull();
+  });
+
+  test("corruption is found again at every start until a snapshot has taken its place", () => {
+    const file = fileOf(20);
+    file[LOG_HEADER_BYTES + 20]! ^= 0x10;
+    const storage = new MemoryStorage(file.slice());
+    openLog(storage);
+    const { log, report } = openLog(storage);
+    expect(report.damaged?.kind).toBe("corrupt");
+    expect([log.state, log.wantsSnapshot, log.append(numbered(1))]).toEqual(["failed", true, 0]);
+    expect(storage.content).toEqual(file);
+    log.snapshot(numbersUpTo(3));
+    settle(storage);
+    expect(openLog(storage)).toMatchObject({ report: { damaged: null }, records: numbersUpTo(3) });
   });
 
   test("more damage than one group commit can tear is corruption", () => {
@@ -354,6 +367,7 @@ describe("replay", () => {
         expect(report.damaged).not.toBeNull();
         if (offset < LOG_HEADER_BYTES) expect(records.length).toBe(12);
         if (records.length < 11) expect(report.damaged?.kind).toBe("corrupt");
+        if (log.wantsSnapshot) log.snapshot(records);
         for (let number = records.length + 1; number <= 12; number += 1) {
           log.append(numbered(number));
         }
@@ -378,14 +392,16 @@ describe("replay", () => {
     expect(storage.content).toEqual(fileOf(3));
   });
 
-  test("any bytes after a header: records or damage, no error, and a clean log afterwards", () => {
+  test("any bytes after a header: records or damage, no error, and a clean log after a snapshot", () => {
     const small = fc.constantFrom(0, 1, 2, 255);
     const bytes = fc.oneof(fc.uint8Array({ maxLength: 400 }), fc.array(small, { maxLength: 400 }));
     fc.assert(
       fc.property(bytes, (tail) => {
         const storage = new MemoryStorage(new Uint8Array([...headerOf(1), ...tail]));
-        openLog(storage);
-        expect(openLog(storage).report.damaged).toBeNull();
+        const { log, records } = openLog(storage);
+        if (log.wantsSnapshot) log.snapshot(records);
+        settle(storage);
+        expect(openLog(storage)).toMatchObject({ report: { damaged: null }, records });
       }),
       { numRuns: 500 },
     );

@@ -17,9 +17,10 @@ describe("scenario seed", () => {
 
 describe("scenario deletes", () => {
   it("forgets every deleted service on every node, and none comes back", () => {
-    const result = runWell("deletes", 1n);
+    const result = runWell("deletes", 3n);
     expect(result.crashes).toBeGreaterThan(0);
     expect(result.partitions).toBeGreaterThan(0);
+    expect(result.rottenLogs).toBeGreaterThan(0);
   });
 });
 
