@@ -2,8 +2,7 @@
 // ports send, log and encrypt. The simulator and the daemon drive this very class.
 
 import { assert } from "../kernel/assert.ts";
-import type { Endpoint, Random } from "../kernel/ports.ts";
-import { randomBelow } from "../kernel/random.ts";
+import type { Endpoint } from "../kernel/ports.ts";
 import { type Certificate, readCertificate } from "../net/certificate.ts";
 import { equalBytes, type HandshakeContext } from "../net/handshake.ts";
 import {
@@ -37,15 +36,8 @@ import type {
 } from "./interface.ts";
 import { Links } from "./links.ts";
 import { Membership } from "./membership.ts";
-import {
-  ALONE_MS,
-  CASUAL_DIAL_SENDS,
-  DIAL_COURTESY_MS,
-  MEMBER_RUMOURS_PER_PACKET,
-  REJOIN_INTERVAL_MS,
-  SEED_INTERVAL_MS,
-  UNMET_SEED_INTERVAL_MS,
-} from "./pace.ts";
+import { Neighbours } from "./neighbours.ts";
+import { ALONE_MS, MEMBER_RUMOURS_PER_PACKET } from "./pace.ts";
 import type { Peer } from "./peer.ts";
 import { Prober } from "./prober.ts";
 import {
@@ -55,7 +47,6 @@ import {
   type RosterAck,
   tombstonesThrough,
 } from "./reaper.ts";
-import { type RingMember, ringNeighbours } from "./rings.ts";
 import { type OfferResult, SlotStore } from "./slot-store.ts";
 import { nodeInfoAt, roleNames, serviceViewAt } from "./views.ts";
 
@@ -63,11 +54,11 @@ export class Replica implements ReplicaInterface {
   readonly nodeId: NodeId;
   onWriteSettled: (sequence: number, ok: boolean) => void = () => {};
   readonly #options: ReplicaOptions;
-  readonly #random: Random;
   readonly #certificate: Certificate;
   readonly #store: SlotStore;
   readonly #membership: Membership;
   readonly #links: Links;
+  readonly #neighbours: Neighbours;
   readonly #gossip: Gossip;
   readonly #prober: Prober;
   /** Slots that may have been deleted while we did not know, and that no peer has confirmed yet. */
@@ -79,18 +70,11 @@ export class Replica implements ReplicaInterface {
   #isStarted = false;
   /** When our table last equalled a peer's: all that we held then is held elsewhere too. */
   #equalMs = Number.NEGATIVE_INFINITY;
-  #wanted: Set<NodeId> = new Set();
-  #wantedVersion = -1;
   #tableVersion = 0;
   #synced = false;
   #excluded = false;
-  #wantedSinceMs = 0;
   /** Our own slot in the table is not what we want to say. */
   #publishDue = false;
-  #dialCount = 0;
-  #nextRejoinMs = 0;
-  #nextSeedMs = 0;
-  #nextSeed = 0;
   #nextReapMs = 0;
   #reapCheckedSequence = 0;
   #reapCheckedGap = false;
@@ -106,7 +90,6 @@ export class Replica implements ReplicaInterface {
   constructor(options: ReplicaOptions) {
     const { crypto, signer } = options;
     this.#options = options;
-    this.#random = options.random;
     this.nodeId = nodeIdOf(crypto, signer.publicKey);
     const certificate = readCertificate(crypto, options.rootPublicKey, options.certificate);
     assert(certificate !== null, "this node's certificate is signed by the cluster's root");
@@ -133,6 +116,14 @@ export class Replica implements ReplicaInterface {
       idOf: (member) => this.#idOf(member),
     });
     this.#links = this.#makeLinks();
+    this.#neighbours = new Neighbours({
+      selfId: this.nodeId,
+      table: this.table,
+      membership: this.#membership,
+      links: this.#links,
+      random: options.random,
+      seeds: options.seeds,
+    });
     const host = this.#host();
     this.#gossip = new Gossip(host, this.table, options.random);
     this.#prober = new Prober(host, this.#membership, options.random);
@@ -214,11 +205,12 @@ export class Replica implements ReplicaInterface {
       (member, ms) => this.#heardWithin(member, ms, nowMs),
       this.#longestRoundTripMs(),
     );
-    this.#keepNeighbours(nowMs);
+    if (this.#publishDue) this.#publish(nowMs);
+    this.#neighbours.keep(nowMs);
     this.#links.tick(nowMs);
-    this.#prober.tick(this.#wanted, nowMs);
+    this.#prober.tick(this.#neighbours.wanted, nowMs);
     this.#gossip.tick(nowMs);
-    this.#seekOthers(nowMs);
+    this.#neighbours.seekOthers(nowMs);
     if (nowMs >= this.#nextReapMs) this.#reap(nowMs);
     if (this.#isAlone(nowMs)) this.#becomeSynced();
   }
@@ -342,7 +334,7 @@ export class Replica implements ReplicaInterface {
       random,
       nowMs,
       send: this.#options.send,
-      isWanted: (nodeId) => this.#wanted.has(nodeId),
+      isWanted: (nodeId) => this.#neighbours.wanted.has(nodeId),
       listener: {
         sessionOpened: (peer, atMs) => this.#sessionOpened(peer, atMs),
         sessionClosed: (nodeId, reason) => this.#emit({ kind: "session-closed", nodeId, reason }),
@@ -361,7 +353,7 @@ export class Replica implements ReplicaInterface {
         this.#send(peer, nowMs, write),
       mayOffer: (slot: number, peer: Peer) => this.#mayOffer(slot, peer),
       caughtUp: () => this.#becomeSynced(),
-      reach: (nodeId: NodeId, nowMs: number) => this.#reach(nodeId, nowMs),
+      reach: (nodeId: NodeId, nowMs: number) => this.#neighbours.reach(nodeId, nowMs),
       redial: (peer: Peer, nowMs: number) => this.#links.dial(peer, nowMs),
       memberOf: (nodeId: NodeId) => this.#memberOf(nodeId),
     };
@@ -588,96 +580,6 @@ export class Replica implements ReplicaInterface {
     this.#excluded = true;
     for (const nodeId of [...this.#links.peers.keys()]) this.#links.drop(nodeId, "excluded");
     this.#emit({ kind: "revoked" });
-  }
-
-  /** Keeps sessions with the ring neighbours; the lower id dials, the other waits a little. */
-  #keepNeighbours(nowMs: number): void {
-    if (this.#publishDue) this.#publish(nowMs);
-    if (this.#wantedVersion !== this.#membership.version) this.#chooseNeighbours(nowMs);
-    for (const nodeId of this.#wanted) {
-      const held = this.#links.peers.get(nodeId);
-      if (held?.session != null || held?.dial != null) continue;
-      const isOurTurn = this.nodeId < nodeId || nowMs - this.#wantedSinceMs >= DIAL_COURTESY_MS;
-      if (isOurTurn) this.#reach(nodeId, nowMs);
-    }
-  }
-
-  #chooseNeighbours(nowMs: number): void {
-    const others: RingMember[] = [];
-    for (const slot of this.table.slots()) {
-      if (!this.#membership.isMember(slot) || !this.#membership.isLiving(slot)) continue;
-      const member = this.#ringMember(slot);
-      if (member.nodeId !== this.nodeId) others.push(member);
-    }
-    const { high, low } = nodeKey(this.nodeId);
-    this.#wanted = ringNeighbours({ nodeId: this.nodeId, keyHigh: high, keyLow: low }, others);
-    this.#wantedVersion = this.#membership.version;
-    this.#wantedSinceMs = nowMs;
-  }
-
-  #ringMember(slot: number): RingMember {
-    const keyHigh = this.table.keyHigh(slot);
-    const keyLow = this.table.keyLow(slot);
-    return { nodeId: keyToHex({ high: keyHigh, low: keyLow }), keyHigh, keyLow };
-  }
-
-  /** A peer to talk with: its session stands, or a dial to one of its endpoints is under way. */
-  #reach(nodeId: NodeId, nowMs: number): Peer | null {
-    const slot = this.#memberOf(nodeId);
-    const held = this.#links.peers.get(nodeId);
-    if (slot < 0) return held ?? null;
-    const endpoints = nodeInfoAt(this.table, slot).endpoints;
-    const endpoint = held?.endpoint ?? endpoints[0];
-    if (endpoint === undefined) return null;
-    const peer = this.#links.peerFor(nodeId, endpoint, nowMs);
-    if (peer === null) return null;
-    // It may listen elsewhere now: each new dial tries the next of its endpoints.
-    if (peer.session === null && peer.dial === null && endpoints.length > 0) {
-      peer.endpoint = endpoints[this.#dialCount++ % endpoints.length]!;
-    }
-    if (peer.session === null) {
-      const isWanted = this.#wanted.has(nodeId);
-      this.#links.dial(peer, nowMs, isWanted ? Number.POSITIVE_INFINITY : CASUAL_DIAL_SENDS);
-    }
-    return peer;
-  }
-
-  /** Lost members are tried again for ever, one at a time: partitions end. Seeds while we are alone. */
-  #seekOthers(nowMs: number): void {
-    if (nowMs >= this.#nextRejoinMs) {
-      this.#nextRejoinMs = nowMs + REJOIN_INTERVAL_MS;
-      const lost = this.#lostMembers();
-      if (lost.length > 0) this.#reach(lost[randomBelow(this.#random, lost.length)]!, nowMs);
-    }
-    if (nowMs >= this.#nextSeedMs) this.#dialNextSeed(nowMs);
-  }
-
-  /** A seed that is no member's endpoint may stand in a part of the cluster that we never met. */
-  #dialNextSeed(nowMs: number): void {
-    const { seeds } = this.#options;
-    const isAlone = this.#links.sessionCount === 0;
-    this.#nextSeedMs = nowMs + (isAlone ? SEED_INTERVAL_MS : UNMET_SEED_INTERVAL_MS);
-    if (seeds.length === 0) return;
-    const seed = seeds[this.#nextSeed++ % seeds.length]!;
-    if (isAlone || !this.#isMemberEndpoint(seed)) this.#links.dialSeed(seed, nowMs);
-  }
-
-  #isMemberEndpoint(endpoint: Endpoint): boolean {
-    for (const slot of this.table.slots()) {
-      if (this.table.kind(slot) !== SLOT_KIND.node) continue;
-      if (nodeInfoAt(this.table, slot).endpoints.includes(endpoint)) return true;
-    }
-    return false;
-  }
-
-  #lostMembers(): NodeId[] {
-    const lost: NodeId[] = [];
-    for (const slot of this.table.slots()) {
-      if (this.#membership.isMember(slot) && this.#membership.status(slot) === "dead") {
-        lost.push(this.#idOf(slot));
-      }
-    }
-    return lost;
   }
 
   /** Offers to drop old tombstones, and drops them once the whole roster has offered the same. */
