@@ -30,6 +30,13 @@ export function fromHex(hex: string): Uint8Array {
   return bytes;
 }
 
+/** The u32 in the eight digits from `start`, big-endian. Without a copy: it is asked at every look-up. */
+export function u32FromHex(hex: string, start: number): number {
+  let value = 0;
+  for (let i = start; i < start + 8; i += 1) value = value * 16 + hexDigit(hex.charCodeAt(i));
+  return value;
+}
+
 /** "0"–"9" and "a"–"f" by their character codes. */
 function hexDigit(code: number): number {
   return code < 0x3a ? code - 0x30 : code - 0x57;

@@ -9,7 +9,7 @@ import {
   SLOT_BODY_BYTES_MAX,
 } from "../kernel/limits.ts";
 import type { Crypto, Signer } from "../kernel/ports.ts";
-import { fromHex, NODE_ID_BYTES, type NodeId, toHex } from "./node-id.ts";
+import { fromHex, NODE_ID_BYTES, type NodeId, toHex, u32FromHex } from "./node-id.ts";
 import { ByteReader, ByteWriter, FormatError } from "./varint.ts";
 
 export const SLOT_KIND = { service: 1, node: 2, revocation: 3 } as const;
@@ -52,7 +52,7 @@ export function serviceKey(crypto: Crypto, name: string): SlotKey {
 
 /** The key of a node's own slot, and of its revocation. */
 export function nodeKey(nodeId: NodeId): SlotKey {
-  return keyFromBytes(fromHex(nodeId));
+  return { high: u32FromHex(nodeId, 0), low: u32FromHex(nodeId, 8) };
 }
 
 export function keyToHex(key: SlotKey): string {
