@@ -436,7 +436,7 @@ export class Replica implements ReplicaInterface {
   #receiveRecord(peer: Peer, record: Uint8Array, nowMs: number): void {
     this.#recordsReceived += 1;
     this.#applyingFrom = peer.nodeId;
-    const result = this.#store.offer(record, nowMs);
+    const result = this.#store.offer(record, nowMs, peer.reapedThrough);
     this.#applyingFrom = null;
     if (result === "applied") this.#recordsApplied += 1;
     else if (result !== "known") this.#recordRefused(peer, result);

@@ -157,11 +157,14 @@ export class SlotStore {
     }
   }
 
-  /** A record from a peer. */
-  offer(record: Uint8Array, nowMs: number): OfferResult {
+  /**
+   * A record from a peer.
+   * @param peerReapedThrough the stamp through which that peer has let go of tombstones
+   */
+  offer(record: Uint8Array, nowMs: number, peerReapedThrough = this.#reapedThrough): OfferResult {
     const slot = readSlot(record);
     if (slot === null) return "forged";
-    if (!this.table.wouldApply(slot) || this.#isReaped(slot)) return "known";
+    if (!this.table.wouldApply(slot) || this.#isForgotten(slot, peerReapedThrough)) return "known";
     const verdict = this.authority.judge(slot);
     if (verdict !== "valid") return verdict;
     if (!this.clock.observe(slot.stamp, nowMs)) return "clock-ahead";
@@ -295,10 +298,15 @@ export class SlotStore {
     return { ok: true, sequence, key, stamp: slot.stamp };
   }
 
-  /** A tombstone that we have let go of, from a peer that has not yet: it has nothing to delete. */
-  #isReaped(slot: Slot): boolean {
-    if (!slot.tombstone || slot.stamp > this.#reapedThrough) return false;
-    return this.table.find(slot.kind, slot.keyHigh, slot.keyLow) < 0;
+  /**
+   * A slot from before our last reaping that we do not hold. A tombstone has nothing to delete
+   * here. A service is deleted, if the peer has not reaped as far: it may have lost the deletion.
+   * One that was never deleted comes again when the peer has caught up with the reaping.
+   */
+  #isForgotten(slot: Slot, peerReapedThrough: number): boolean {
+    if (slot.kind !== SLOT_KIND.service || slot.stamp > this.#reapedThrough) return false;
+    if (this.table.find(slot.kind, slot.keyHigh, slot.keyLow) >= 0) return false;
+    return slot.tombstone || (peerReapedThrough < this.#reapedThrough && !this.#isInDoubt);
   }
 
   /**
