@@ -294,7 +294,8 @@ export class InvariantChecker {
     const last = this.#lastStamps.get(host);
     const stamp = replica.lastStamp;
     const ranBack = last !== undefined && last.starts === host.starts && stamp < last.stamp;
-    if (ranBack || !host.stampsGrow) {
+    const isForgetful = stamp < host.acknowledgedStamp;
+    if (ranBack || isForgetful || !host.stampsGrow) {
       throw new InvariantError("hybrid time monotone", `node ${host.nodeId} ran back to ${stamp}`);
     }
     this.#lastStamps.set(host, { starts: host.starts, stamp });

@@ -258,6 +258,23 @@ const SEED_SCENARIO: Scenario = {
   memoryPerNodeBytesMax: 512 * 1024 - 1,
 };
 
+const DELETES_NETWORK = lines(0.2, 1, 4, { tailRate: 0.05, duplicateRate: 0.05 });
+const DELETES_FAULTS: FaultParameters = {
+  ...NO_FAULTS,
+  crashRate: 0.01,
+  downTicks: [20, 120],
+  partition: {
+    size: [1, 4],
+    durationTicks: [60, 200],
+    cooldownTicks: [100, 400],
+    asymmetricRate: 0.3,
+  },
+};
+
+/**
+ * Tombstones are kept for a quarter of an hour before anybody offers to drop them. Just then
+ * logs that have both a service and its deletion begin to rot, and may lose the deletion only.
+ */
 const DELETES_SCENARIO: Scenario = {
   ...QUIET,
   name: "deletes",
@@ -273,26 +290,14 @@ const DELETES_SCENARIO: Scenario = {
     claimRate: 0.1,
   },
   stages: [
+    { fromTick: 0, network: DELETES_NETWORK, faults: DELETES_FAULTS },
     {
-      fromTick: 0,
-      network: lines(0.2, 1, 4, { tailRate: 0.05, duplicateRate: 0.05 }),
-      faults: {
-        ...NO_FAULTS,
-        crashRate: 0.01,
-        downTicks: [20, 120],
-        rotRate: 0.4,
-        partition: {
-          size: [1, 4],
-          durationTicks: [60, 200],
-          cooldownTicks: [100, 400],
-          asymmetricRate: 0.3,
-        },
-      },
+      fromTick: 9_600,
+      network: DELETES_NETWORK,
+      faults: { ...DELETES_FAULTS, crashRate: 0.02, rotRate: 0.5 },
     },
   ],
-  // Tombstones are kept for a quarter of an hour before anybody offers to drop them; nodes go
-  // on crashing and losing parts of their logs while they do.
-  faultsUntilTick: 11_500,
+  faultsUntilTick: 12_000,
   tickLimit: 20_000,
   capacity: tableWithClaimsFor(8, 60),
   writeTicksMax: 2,
@@ -426,8 +431,8 @@ function drawFaults(random: SeededRandom, nodes: number): FaultParameters {
     rotRate: sometimes(0.6),
     fullDiskRate: sometimes(0.02),
     fullDiskTicks: [10, 150],
-    clockStepRate: sometimes(0.01),
-    clockStepMsMax: CLOCK_DRIFT_MAX_MS / 10,
+    clockStepRate: sometimes(0.03),
+    clockStepMsMax: CLOCK_DRIFT_MAX_MS / 4,
     forgeryRate: sometimes(1),
   };
 }

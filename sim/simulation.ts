@@ -188,6 +188,12 @@ export class Simulation {
     return this.hosts.reduce((sum, host) => sum + host.machineBytes, this.network.pooledBytes);
   }
 
+  /** What is alive of the nodes, after the verdicts that they share are forgotten. */
+  weighNodes(): number {
+    this.#crypto.forget();
+    return liveBytes() - this.machineBytes;
+  }
+
   /** Lets go of all that is not the nodes' own, so that what remains can be weighed. */
   release(): void {
     this.network.drain();

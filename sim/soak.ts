@@ -1,7 +1,6 @@
 // A cluster at daily work for minutes on end, to see whether anything grows. The wall clock
 // only says when to stop and when to weigh.
 
-import { liveBytes } from "./heap.ts";
 import { Simulation } from "./simulation.ts";
 
 export interface SoakOptions {
@@ -43,7 +42,7 @@ export function runSoak({ seed, minutes }: SoakOptions): SoakResult {
     for (let share = 0; share < 1; share = shareOfTime()) {
       runTicks(simulation);
       const samplesDue = ((share - WARM_UP_SHARE) / (1 - WARM_UP_SHARE)) * SAMPLES;
-      if (samplesDue >= samples.length) samples.push(liveBytes() - simulation.machineBytes);
+      if (samplesDue >= samples.length) samples.push(simulation.weighNodes());
     }
   } catch (error) {
     failures.push(`tick ${simulation.tick}: ${error instanceof Error ? error.stack : error}`);
