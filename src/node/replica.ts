@@ -7,6 +7,8 @@ import { type Certificate, readCertificate } from "../net/certificate.ts";
 import { equalBytes, type HandshakeContext } from "../net/handshake.ts";
 import {
   FRAME,
+  REAPED_NOTHING,
+  REAPED_UNKNOWN,
   readDigest,
   readMember,
   readNodeId,
@@ -362,7 +364,9 @@ export class Replica implements ReplicaInterface {
   #send(peer: Peer, nowMs: number, write: (payload: ByteWriter) => void): void {
     const { rootHigh, rootLow } = this.table.merkle;
     // Whoever lost records must not be taken for one who saw them deleted.
-    const reapedThrough = this.#store.isInDoubt ? 0 : this.#store.reapedThrough;
+    const reapedThrough = this.#store.isInDoubt
+      ? REAPED_UNKNOWN
+      : Math.max(REAPED_NOTHING, this.#store.reapedThrough);
     this.#links.sendTo(peer, this.#certificate.zone, nowMs, (payload) => {
       writeDigest(payload, { rootHigh, rootLow, reapedThrough });
       write(payload);
@@ -394,7 +398,7 @@ export class Replica implements ReplicaInterface {
       this.#links.packetsRefused += 1;
       return;
     }
-    if (this.#isEqualTo(peer)) this.#equalityProven(nowMs);
+    if (this.#isEqualTo(peer)) this.#equalityProven(peer, nowMs);
     // A revocation that the peer knows and we do not is worth asking for at once.
     const isBehind = header.revocationBlock > this.revocationBlock;
     if (isBehind && nowMs > peer.lastListMs) this.#gossip.sendList(peer, nowMs);
@@ -506,11 +510,13 @@ export class Replica implements ReplicaInterface {
     return peer.rootHigh === rootHigh && peer.rootLow === rootLow;
   }
 
-  #equalityProven(nowMs: number): void {
+  #equalityProven(peer: Peer, nowMs: number): void {
     this.#equalMs = nowMs;
+    this.#becomeSynced();
+    // Two in doubt may agree on what is deleted long since; so may one who has yet to hear of it.
+    if (peer.reapedThrough < Math.max(REAPED_NOTHING, this.#store.reapedThrough)) return;
     this.#unconfirmed.clear();
     this.#store.trust();
-    this.#becomeSynced();
   }
 
   #becomeSynced(): void {
@@ -616,7 +622,7 @@ export class Replica implements ReplicaInterface {
 
   /** The roster has agreed on all that was deleted up to `horizon`. */
   #passHorizon(horizon: number): void {
-    if (horizon <= this.#store.reapedThrough) return;
+    if (horizon <= Math.max(REAPED_NOTHING, this.#store.reapedThrough)) return;
     // Without our word, so we were not of it: what we hold from before may be deleted and forgotten.
     if (this.#ack === null || this.#ack.horizon < horizon) this.#doubtServices();
     this.#dropTombstones(horizon);

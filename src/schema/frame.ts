@@ -13,6 +13,11 @@ export interface Digest {
   readonly reapedThrough: number;
 }
 
+/** A digest's `reapedThrough` of one who may have lost deletions, and cannot speak for what is gone. */
+export const REAPED_UNKNOWN = 0;
+/** A digest's `reapedThrough` of one who has let go of nothing yet: below every stamp. */
+export const REAPED_NOTHING = 1;
+
 export const MEMBER_STATUSES = ["alive", "suspect", "dead", "left"] as const;
 export type MemberStatus = (typeof MEMBER_STATUSES)[number];
 
