@@ -31,8 +31,7 @@ describe("scenario restarts", () => {
   });
 
   it("heals logs that rot while their node is down", () => {
-    const rotten = [1n, 2n, 3n].map((seed) => runWell("restarts", seed).rottenLogs);
-    expect(Math.max(...rotten)).toBeGreaterThan(0);
+    expect(runWell("restarts", 2n).rottenLogs).toBeGreaterThan(0);
   });
 });
 
