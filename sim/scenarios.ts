@@ -382,7 +382,8 @@ const THOUSAND_SCENARIO: Scenario = {
   workload: puts(1_000, 20, 5),
   stages: [{ fromTick: 0, network: lines(0.01, 1, 2), faults: NO_FAULTS }],
   tickLimit: 1_500,
-  capacity: tableFor(1_000, 1_000),
+  // Its slots take 200 bytes on average: half of them nodes, their certificates inside.
+  capacity: { ...tableFor(1_000, 1_000), arenaBytes: 470_000 },
 };
 
 /** What a node sends must not depend on how many there are: the same with a tenth of them. */
