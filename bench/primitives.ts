@@ -86,13 +86,13 @@ function benchMerkleDiff(): BenchRow {
   const [left, right] = tables();
   const list = new Uint8Array(FRAMES_BYTES);
   let salt = 0;
-  return inTurns("Merkle list of 400 and diff against 1,000 slots / one XOR pass", 500, {
+  return inTurns("Merkle list of 300 and diff against 1,000 slots / one XOR pass", 500, {
     ours: () => {
       const writer = new ByteWriter(list);
       salt += 1;
       writeRecentList(writer, left, {
         roomBytes: FRAMES_BYTES,
-        countMax: 400,
+        countMax: 300,
         salt,
         wantsAnswer: false,
       });
