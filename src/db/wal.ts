@@ -32,7 +32,10 @@ export type LogState = "ready" | "writing" | "failed";
 const GROWTH_BEFORE_SNAPSHOT = 4;
 
 export class WriteAheadLog implements Journal {
-  /** Called when every record up to `lastSequence` is on disk, as itself or within a snapshot. */
+  /**
+   * Called when every record up to `lastSequence` is on disk, as itself or within a snapshot;
+   * those that were reported failed meanwhile aside.
+   */
   onDurable: (lastSequence: number) => void = () => {};
   /**
    * Called when a write failed: the records from `firstSequence` to `lastSequence` may be on
@@ -56,6 +59,8 @@ export class WriteAheadLog implements Journal {
   #lastSequence = 0;
   /** Up to here every record has been reported, as durable or as failed. */
   #settledSequence = 0;
+  /** Up to here the file is complete. */
+  #durableSequence = 0;
 
   /**
    * Reads the log back and makes it ready to go on. A torn tail is cut off. A log that lost
@@ -185,8 +190,9 @@ export class WriteAheadLog implements Journal {
   }
 
   #settle(lastSequence: number): void {
-    if (lastSequence <= this.#settledSequence) return;
-    this.#settledSequence = lastSequence;
+    if (lastSequence <= this.#durableSequence) return;
+    this.#durableSequence = lastSequence;
+    this.#settledSequence = Math.max(this.#settledSequence, lastSequence);
     this.onDurable(lastSequence);
   }
 
