@@ -407,6 +407,8 @@ const STEADY_SCENARIO: Scenario = {
   skew: ORDINARY_SKEW,
 };
 
+const LONG_SWARM_RATE = 0.06;
+
 /** What `swarm` is called before its seed is known. */
 const SWARM_SUMMARY = "the seed draws the cluster, the work and everything that goes wrong";
 
@@ -440,9 +442,11 @@ function drawFaults(random: SeededRandom, nodes: number): FaultParameters {
 
 /** A scenario of its own for each seed. */
 function drawSwarm(random: SeededRandom): Scenario {
-  const nodes = drawInteger(random, [3, 24]);
+  // Now and then a small cluster lives long enough for tombstones to be reaped.
+  const isLong = randomChance(random, LONG_SWARM_RATE);
+  const nodes = drawInteger(random, isLong ? [3, 6] : [3, 24]);
   const hasRevocations = nodes >= 6 && randomChance(random, 0.3);
-  const faultsUntilTick = drawInteger(random, [300, 1_200]);
+  const faultsUntilTick = drawInteger(random, isLong ? [9_800, 12_000] : [300, 1_200]);
   const workload = drawWorkload(random);
   return {
     ...QUIET,
@@ -451,7 +455,8 @@ function drawSwarm(random: SeededRandom): Scenario {
     nodes,
     coldNodes: randomChance(random, 0.4) ? randomBelow(random, nodes - 1) : 0,
     revokedNodes: hasRevocations ? drawInteger(random, [1, Math.floor(nodes / 3)]) : 0,
-    liarNodes: nodes >= 6 && randomChance(random, 0.2) ? 1 : 0,
+    // A liar's word on tombstones is believed by nobody, and nothing is reaped without it.
+    liarNodes: nodes >= 6 && !isLong && randomChance(random, 0.2) ? 1 : 0,
     rogueNodes: randomChance(random, 0.2) ? 1 : 0,
     workload,
     stages: [
@@ -470,7 +475,8 @@ function drawSwarm(random: SeededRandom): Scenario {
       },
     ],
     faultsUntilTick,
-    tickLimit: faultsUntilTick + 2_500,
+    tickLimit: faultsUntilTick + (isLong ? 12_500 : 2_500),
+    goal: isLong ? "reaped" : "converged",
     capacity: tableWithClaimsFor(nodes + 4, workload.services + 40),
     writeTicksMax: drawInteger(random, [0, 5]),
     skew: randomChance(random, 0.4)
