@@ -95,7 +95,8 @@ function recordCrashes(recorder: FlightRecorder, logger: Logger, dataDir: string
 function noteRuntime(events: EventLog): void {
   const missing = missingRuntimeFlags(process.execArgv, process.env);
   if (missing.length === 0) return;
-  const message = "started without the flags that keep memory small: start it by its name, myco, or with what is missing";
+  const message =
+    "started without the flags that keep memory small: start it by its name, myco, or with what is missing";
   events.note("info", "runtime-flags", message, { missing });
 }
 
