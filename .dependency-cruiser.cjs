@@ -10,6 +10,7 @@ const rooms = [
   "sync",
   "net",
   "node",
+  "flow",
   "engine",
   "api",
   "daemon",
@@ -17,7 +18,7 @@ const rooms = [
 ];
 
 /** Rooms that decide: pure code, whose clock, disk, network and randomness are passed in. */
-const pureRooms = ["kernel", "schema", "db", "sync", "net", "node"];
+const pureRooms = ["kernel", "schema", "db", "sync", "net", "node", "flow"];
 
 /** Engine files that decide are pure too; those that run children are named here. */
 const engineFilesWithTheSystem = ["embedded.ts", "health-probe.ts", "service-log.ts"];
