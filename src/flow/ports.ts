@@ -45,6 +45,11 @@ export interface RunResult {
   readonly stderr: string;
 }
 
+/** The time of a loop: Unix milliseconds that keep the pace of a monotonic clock. */
+export interface LoopClock {
+  nowMs(): number;
+}
+
 /** Files below /proc, /sys and the catalogue's folders. */
 export interface SystemFiles {
   /** The text, or null when it cannot be read. At most `bytesMax` bytes. */

@@ -150,6 +150,27 @@ export const DNS_INSTANCES_MAX = 8;
 /** DNS connections over TCP at a time; one more is closed at once. */
 export const DNS_TCP_CONNECTIONS_MAX = 16;
 
+/** Rates the line may be shaped to, kbit/s. */
+export const RATE_KBIT_MIN = 100;
+export const RATE_KBIT_MAX = 10_000_000;
+/** Addresses in the list of reflectors. */
+export const REFLECTORS_MAX = 32;
+/** Samples that k-of-m remembers. */
+export const VOTES_MAX = 64;
+
+/** Requests waiting for the one tc process; one more is refused. */
+export const TC_REQUESTS_MAX = 16;
+/** One answer of tc: all qdiscs of a machine with many queues. */
+export const TC_LINE_BYTES_MAX = 128 * 1024;
+/** How long tc may take for an answer before it is started anew. */
+export const TC_ANSWER_MS_MAX = 3_000;
+/** What is kept of what tc says against a request. */
+export const TC_MESSAGE_CHARACTERS_MAX = 400;
+/** Waits before a child that ended is started again: the first, the longest, and the life that ends the doubling. */
+export const CHILD_RESTART_MS_MIN = 200;
+export const CHILD_RESTART_MS_MAX = 30_000;
+export const CHILD_STEADY_MS = 20_000;
+
 assert(HEADER_BYTES + PAYLOAD_BYTES + TAG_BYTES === PACKET_BYTES, "a packet is its three parts");
 assert(RECORD_BYTES_MAX + 8 <= PAYLOAD_BYTES, "a record and its frame's head fit one packet");
 assert(
