@@ -13,15 +13,23 @@ import {
 } from "../kernel/limits.ts";
 import type { Endpoint } from "../kernel/ports.ts";
 import { canonicalEndpoint, isDialable, parseEndpoint, parseIpv4, parseIpv6 } from "./endpoint.ts";
+import { FLOW_SCHEMA, type FlowSettings, toFlowSettings } from "./flow-settings.ts";
 import {
   type DocumentPath,
-  didYouMean,
   formatProblem,
-  foundAndAllowed,
   type LocatedProblem,
   locateProblems,
-  unknownKey,
 } from "./problem.ts";
+import {
+  explainIssue,
+  list,
+  PATH_BYTES_MAX,
+  path,
+  setting,
+  text,
+  wholeNumber,
+  yesOrNo,
+} from "./setting.ts";
 import { DEVICE_PATH, HOST_LABEL, isPlainText, LABEL_NAME, utf8Length } from "./text-rules.ts";
 import { parseDurationMs, parseSizeBytes } from "./units.ts";
 
@@ -74,49 +82,18 @@ export interface Configuration {
     readonly level: "trace" | "debug" | "info" | "warn" | "error" | "fatal";
     readonly format: "json" | "pretty";
   };
+  /** False: the node is in no cluster, and needs no identity. */
+  readonly mesh: { readonly enabled: boolean };
+  readonly flow: FlowSettings;
+  /** The UCI file whose options stand in place of `flow`; null: none. */
+  readonly uci: string | null;
 }
 
 const STABLE_WAIT_MIN_MS = 100;
 const STABLE_WAIT_MAX_MS = 300_000;
 /** A unix socket's path, its final NUL not counted (unix(7)). */
 const SOCKET_PATH_BYTES_MAX = 107;
-const PATH_BYTES_MAX = 255;
 const MIB = 2 ** 20;
-
-/** What each setting is for, in one sentence. Read by the documentation. */
-export const SETTING_DESCRIPTIONS = z.registry<{ description: string }>();
-
-/** A setting that may be left out. The schema's own error texts say what is allowed. */
-function setting<Schema extends z.ZodMiniType>(
-  description: string,
-  whenLeftOut: z.input<Schema>,
-  schema: Schema,
-): z.ZodMiniPrefault<Schema> {
-  const optional = z.prefault(schema, whenLeftOut);
-  SETTING_DESCRIPTIONS.add(optional, { description });
-  return optional;
-}
-
-/** A text that `isAllowed`; every other value is told what is `allowed`. */
-function text(allowed: string, isAllowed: (text: string) => boolean): z.ZodMiniString {
-  return z.string(allowed).check(z.refine(isAllowed, allowed));
-}
-
-function wholeNumber(min: number, max: number): z.ZodMiniNumber {
-  const allowed = `a whole number from ${min} to ${max}`;
-  return z.int(allowed).check(z.minimum(min, allowed), z.maximum(max, allowed));
-}
-
-function list(item: z.ZodMiniType<string>, itemsMax: number): z.ZodMiniType<string[]> {
-  const allowed = `a list of at most ${itemsMax} items`;
-  return z.array(item, allowed).check(z.maxLength(itemsMax, allowed));
-}
-
-const path = (example: string, bytesMax: number): z.ZodMiniString =>
-  text(
-    `an absolute path of at most ${bytesMax} bytes, such as ${example}`,
-    (value) => value.startsWith("/") && isPlainText(value, bytesMax),
-  );
 
 const listenEndpoint = text(
   "an address and a port such as 0.0.0.0:7946, or [::]:7946 in quotes",
@@ -246,6 +223,17 @@ const logSettings = z.strictObject(
   "an object with level and format",
 );
 
+const meshSettings = z.strictObject(
+  {
+    enabled: setting(
+      "Take part in a cluster; false: no identity is needed, and only the flow plane runs.",
+      true,
+      yesOrNo(),
+    ),
+  },
+  "an object with enabled",
+);
+
 /** The file's structure. Every setting has its default and its description. */
 export const CONFIGURATION_SCHEMA = z.strictObject(
   {
@@ -294,6 +282,13 @@ export const CONFIGURATION_SCHEMA = z.strictObject(
     dns: setting("Names of services, NAME.myco.", {}, dnsSettings),
     engine: setting("How services are run.", {}, engineSettings),
     log: setting("What the daemon writes about itself to standard error.", {}, logSettings),
+    mesh: setting("The cluster's plane.", {}, meshSettings),
+    flow: setting("The line's plane.", {}, FLOW_SCHEMA),
+    uci: setting(
+      "A UCI file, such as /etc/config/mycoflow, whose options stand in place of flow; null: none.",
+      null,
+      z.nullable(path("/etc/config/mycoflow", PATH_BYTES_MAX)),
+    ),
   },
   "settings by name, such as dataDir: /var/lib/myco",
 );
@@ -325,7 +320,10 @@ export function parseConfiguration(source: string, fileName: string): Configurat
   const value = readValue(document, refuse);
   const result = CONFIGURATION_SCHEMA.safeParse(value ?? {});
   if (result.success) return toConfiguration(result.data);
-  return refuse(result.error.issues.flatMap((issue) => explainIssue(document, value, issue)));
+  const explained = result.error.issues.flatMap((issue) =>
+    explainIssue(CONFIGURATION_SCHEMA, value, issue),
+  );
+  return refuse(explained.map((problem) => place(document, problem)));
 }
 
 interface PlacedProblem {
@@ -344,53 +342,22 @@ function readValue(document: Document, refuse: (problems: PlacedProblem[]) => ne
   }
 }
 
-function explainIssue(
+function place(
   document: Document,
-  value: unknown,
-  issue: z.core.$ZodIssue,
-): PlacedProblem[] {
-  const path = issue.path as DocumentPath;
-  if (issue.code === "unrecognized_keys") {
-    const known = knownKeys(path);
-    return issue.keys.map((key) => ({
-      path: [...path, key],
-      message: unknownKey(key, known),
-      offset: keyOffset(document, path, key),
-    }));
-  }
-  if (issue.code === "invalid_key") {
-    const key = String(path.at(-1));
-    const allowed = issue.issues[0]?.message ?? issue.message;
-    const offset = keyOffset(document, path.slice(0, -1), key);
-    return [{ path, message: foundAndAllowed(key, allowed), offset }];
-  }
-  const found = valueAt(value, path);
-  const words = issue.code === "invalid_value" ? issue.values.map(String) : [];
-  const suggestion = typeof found === "string" ? didYouMean(found, words) : "";
-  const message = foundAndAllowed(found, issue.message) + suggestion;
-  return [{ path, message, offset: valueOffset(document, path) }];
+  { path, message, at }: ReturnType<typeof explainIssue>[number],
+): PlacedProblem {
+  const offset =
+    at === "key"
+      ? keyOffset(document, path.slice(0, -1), String(path.at(-1)))
+      : valueOffset(document, path);
+  return { path, message, offset };
 }
 
-/** The settings an object takes: the whole file's, or those of one of its sections. */
-function knownKeys(path: DocumentPath): string[] {
-  const sections: Readonly<Record<string, z.ZodMiniObject>> = {
-    dns: dnsSettings,
-    engine: engineSettings,
-    log: logSettings,
-  };
-  const schema = sections[String(path[0])] ?? CONFIGURATION_SCHEMA;
-  return Object.keys(schema.def.shape);
-}
-
-function valueAt(value: unknown, path: DocumentPath): unknown {
-  let at = value;
-  for (const step of path) at = (at as Record<string | number, unknown> | undefined)?.[step];
-  return at;
-}
-
+/** Where the value stands, or what it would stand in. */
 function valueOffset(document: Document, path: DocumentPath): number {
   const node = document.getIn(path, true);
-  return isNode(node) ? (node.range?.[0] ?? 0) : 0;
+  if (isNode(node)) return node.range?.[0] ?? 0;
+  return path.length === 0 ? 0 : valueOffset(document, path.slice(0, -1));
 }
 
 function keyOffset(document: Document, path: DocumentPath, key: string): number {
@@ -420,6 +387,7 @@ function toConfiguration(settings: z.output<typeof CONFIGURATION_SCHEMA>): Confi
       workDir: engine.workDir ?? `${settings.dataDir}/work`,
       address: engine.address,
     },
+    flow: toFlowSettings(settings.flow),
   };
 }
 

@@ -10,10 +10,46 @@ import {
   type Configuration,
   ConfigurationError,
   parseConfiguration,
-  SETTING_DESCRIPTIONS,
 } from "../../src/schema/configuration.ts";
 import { closestWord } from "../../src/schema/problem.ts";
+import { SETTING_DESCRIPTIONS } from "../../src/schema/setting.ts";
 import { anyEndpoint, deviceList, labelList } from "./arbitraries.ts";
+
+const FLOW_DEFAULTS: Configuration["flow"] = {
+  enabled: false,
+  mode: "active",
+  egressIface: null,
+  ingress: true,
+  download: { minKbit: 5_000, baseKbit: 20_000, maxKbit: 80_000 },
+  upload: { minKbit: 5_000, baseKbit: 20_000, maxKbit: 35_000 },
+  sampleHz: 10,
+  maxCpuPercent: 40,
+  logLevel: "info",
+  reflectors: [
+    "1.1.1.1",
+    "8.8.8.8",
+    "9.9.9.9",
+    "208.67.222.222",
+    "1.0.0.1",
+    "8.8.4.4",
+    "149.112.112.112",
+    "208.67.220.220",
+    "2606:4700:4700::1111",
+    "2001:4860:4860::8888",
+    "2620:fe::fe",
+  ],
+  delaySetPointMs: 10,
+  k: 3,
+  m: 6,
+  rho: 4,
+  tauSeconds: 0.2,
+  stepUpPercent: 25,
+  stepDownPercent: 80,
+  persona: { enabled: true, treatment: {}, tap: "auto", catalogDir: "/etc/mycoflow/catalog.d" },
+  linkLayer: { framing: "none", overheadBytes: 0, mpuBytes: 0 },
+  nat: true,
+  metricsFile: null,
+};
 
 const DEFAULTS: Configuration = {
   dataDir: "/var/lib/myco",
@@ -34,6 +70,9 @@ const DEFAULTS: Configuration = {
     address: null,
   },
   log: { level: "info", format: "json" },
+  mesh: { enabled: true },
+  flow: FLOW_DEFAULTS,
+  uci: null,
 };
 
 describe("a configuration", () => {
@@ -62,6 +101,20 @@ engine:
   address: 127.0.0.2
 log:
   format: pretty
+mesh: { enabled: false }
+flow:
+  enabled: true
+  egressIface: pppoe-wan
+  download: { min: 1000, base: 4000, max: 4000 }
+  maxCpu: 25
+  delaySetPoint: 15ms
+  tau: 1s
+  rho: 1
+  stepUp: 10
+  persona:
+    treatment: { torrent: throttle, gaming: boost }
+  linkLayer: { framing: atm, overhead: 44 }
+uci: /etc/config/mycoflow
 `,
       "myco.yaml",
     );
@@ -85,6 +138,24 @@ log:
         address: "127.0.0.2",
       },
       log: { level: "info", format: "pretty" },
+      mesh: { enabled: false },
+      flow: {
+        ...FLOW_DEFAULTS,
+        enabled: true,
+        egressIface: "pppoe-wan",
+        download: { minKbit: 1_000, baseKbit: 4_000, maxKbit: 4_000 },
+        maxCpuPercent: 25,
+        delaySetPointMs: 15,
+        tauSeconds: 1,
+        rho: 1,
+        stepUpPercent: 10,
+        persona: {
+          ...FLOW_DEFAULTS.persona,
+          treatment: { torrent: "throttle", gaming: "boost" },
+        },
+        linkLayer: { framing: "atm", overheadBytes: 44, mpuBytes: 0 },
+      },
+      uci: "/etc/config/mycoflow",
     });
   });
 
@@ -275,6 +346,55 @@ describe("a mistake in a configuration", () => {
       `myco.yaml:1:1: found a list of 1; allowed: settings by name, such as dataDir: /var/lib/myco
   1 | - dataDir
     | ^`,
+    ],
+    [
+      "a misspelled key two sections down",
+      "flow:\n  persona: { tab: off }\n",
+      `myco.yaml:2:14: flow.persona.tab: unknown key "tab"; did you mean "tap"?
+  2 |   persona: { tab: off }
+    |              ^`,
+    ],
+    [
+      "a persona that is none",
+      "flow:\n  persona:\n    treatment: { torents: throttle }\n",
+      `myco.yaml:3:18: flow.persona.treatment.torents: unknown key "torents"; did you mean "torrent"?
+  3 |     treatment: { torents: throttle }
+    |                  ^`,
+    ],
+    [
+      "a base rate above the greatest",
+      "flow:\n  download: { base: 50000, max: 40000 }\n",
+      `myco.yaml:2:21: flow.download.base: found 50000; allowed: from min, 5000, to max, 40000; here it is 50000
+  2 |   download: { base: 50000, max: 40000 }
+    |                     ^`,
+    ],
+    [
+      "a base rate that was left out, and does not fit the rest",
+      "flow:\n  upload: { max: 10000 }\n",
+      `myco.yaml:2:11: flow.upload.base: found nothing; allowed: from min, 5000, to max, 10000; here it is 20000
+  2 |   upload: { max: 10000 }
+    |           ^`,
+    ],
+    [
+      "more votes than there are",
+      "flow: { k: 9 }",
+      `myco.yaml:1:12: flow.k: found 9; allowed: from 1 to m, 6; here it is 9
+  1 | flow: { k: 9 }
+    |            ^`,
+    ],
+    [
+      "more changes than the pause between them allows",
+      "flow: { rho: 10, tau: 500ms }",
+      `myco.yaml:1:14: flow.rho: found 10; allowed: with tau 500ms, from 1 to 2; here it is 10
+  1 | flow: { rho: 10, tau: 500ms }
+    |              ^`,
+    ],
+    [
+      "an interface that cannot be one",
+      "flow: { egressIface: 'eth0; reboot' }",
+      `myco.yaml:1:22: flow.egressIface: found "eth0; reboot"; allowed: an interface's name of at most 15 characters, such as wan
+  1 | flow: { egressIface: 'eth0; reboot' }
+    |                      ^`,
     ],
     [
       "a key given twice",
