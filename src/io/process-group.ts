@@ -48,29 +48,38 @@ export function startProcessGroup(command: Command, events: ProcessEvents): Proc
     });
   } catch (error) {
     // Such as arguments beyond what the kernel takes.
-    setImmediate(() => events.onExit(false, startFailure(command, error as Error)));
+    setImmediate(() => events.onExit(false, describeStartFailure(command.program, error as Error)));
     return { pid: null };
   }
   child.once("error", (error) => {
-    if (child.pid === undefined) events.onExit(false, startFailure(command, error));
+    if (child.pid === undefined) events.onExit(false, describeStartFailure(command.program, error));
   });
-  child.once("exit", (code, signal) => {
-    const how = signal === null ? `exited with code ${code}` : `was ended by ${signal}`;
-    events.onExit(code === 0, how);
-  });
-  readSlowly(child.stdout as Readable, (chunk) => events.onOutput("stdout", chunk));
-  readSlowly(child.stderr as Readable, (chunk) => events.onOutput("stderr", chunk));
+  child.once("exit", (code, signal) => events.onExit(code === 0, describeExit(code, signal)));
+  for (const name of ["stdout", "stderr"] as const) {
+    readSlowly(child[name] as Readable, SERVICE_OUTPUT_BYTES_PER_SECOND_MAX, (chunk) =>
+      events.onOutput(name, chunk),
+    );
+  }
   return { pid: child.pid ?? null };
 }
 
-function startFailure(command: Command, error: NodeJS.ErrnoException): string {
-  if (error.code === "ENOENT") return `could not be started: there is no ${command.program}`;
-  if (error.code === "EACCES") return `could not be started: ${command.program} is not executable`;
+/** For people. One of `code` and `signal` is null. */
+export function describeExit(code: number | null, signal: NodeJS.Signals | null): string {
+  return signal === null ? `exited with code ${code}` : `was ended by ${signal}`;
+}
+
+export function describeStartFailure(program: string, error: NodeJS.ErrnoException): string {
+  if (error.code === "ENOENT") return `could not be started: there is no ${program}`;
+  if (error.code === "EACCES") return `could not be started: ${program} is not executable`;
   return `could not be started: ${error.message}`;
 }
 
-/** Reads at a bounded rate, so that a service that prints without end cannot take the loop. */
-function readSlowly(stream: Readable, onChunk: (chunk: Buffer) => void): void {
+/** Reads at a bounded rate, so that a child that prints without end cannot take the loop. */
+export function readSlowly(
+  stream: Readable,
+  bytesPerSecondMax: number,
+  onChunk: (chunk: Buffer) => void,
+): void {
   let windowStartMs = performance.now();
   let windowBytes = 0;
   stream.on("data", (chunk: Buffer) => {
@@ -81,7 +90,7 @@ function readSlowly(stream: Readable, onChunk: (chunk: Buffer) => void): void {
     }
     windowBytes += chunk.length;
     onChunk(chunk);
-    if (windowBytes < SERVICE_OUTPUT_BYTES_PER_SECOND_MAX) return;
+    if (windowBytes < bytesPerSecondMax) return;
     stream.pause();
     setTimeout(() => stream.resume(), windowStartMs + 1_000 - nowMs).unref();
   });

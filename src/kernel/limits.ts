@@ -118,6 +118,8 @@ export const API_CONNECTIONS_MAX = 64;
 export const API_FOLLOWERS_MAX = 16;
 /** Lines of one request for a service's log. */
 export const API_LOG_LINES_MAX = 10_000;
+/** Flows of one answer. */
+export const API_FLOWS_MAX = 1_000;
 /** The flight recorder's ring. */
 export const FLIGHT_RECORDER_BYTES = 1024 * 1024;
 /** One event in it, as a line of JSON; a longer one is cut to its kind. */
@@ -157,6 +159,18 @@ export const RATE_KBIT_MAX = 10_000_000;
 export const REFLECTORS_MAX = 32;
 /** Samples that k-of-m remembers. */
 export const VOTES_MAX = 64;
+
+/** What is read of one child of the flow plane in a second; above it the child waits. */
+export const CHILD_OUTPUT_BYTES_PER_SECOND_MAX = 4 * 1024 * 1024;
+/** What is read of a polled child at a time, and how often at one poll. */
+export const CHILD_POLL_BYTES = 64 * 1024;
+export const CHILD_POLL_READS_MAX = 4;
+/** What is read of a file of the kernel's at a time. */
+export const SYSTEM_READ_BYTES = 64 * 1024;
+/** What may wait to be read by one child; more is dropped. */
+export const CHILD_INPUT_BYTES_MAX = 256 * 1024;
+/** What is kept of either output of a command that is run to its end. */
+export const RUN_OUTPUT_BYTES_MAX = 1024 * 1024;
 
 /** Requests waiting for the one tc process; one more is refused. */
 export const TC_REQUESTS_MAX = 16;

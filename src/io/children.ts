@@ -1,0 +1,328 @@
+// Long-lived programs of the flow plane, each leader of a group of its own, so that Ctrl-C reaches
+// the daemon alone, and none outlives the daemon, whatever ends it.
+
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+} from "node:fs";
+import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
+import {
+  CHILD_INPUT_BYTES_MAX,
+  CHILD_OUTPUT_BYTES_PER_SECOND_MAX,
+  CHILD_POLL_BYTES,
+  CHILD_POLL_READS_MAX,
+  RUN_OUTPUT_BYTES_MAX,
+} from "../kernel/limits.ts";
+import type {
+  Child,
+  ChildCommand,
+  ChildEvents,
+  Children,
+  RunResult,
+} from "../kernel/system-ports.ts";
+import { LineSplitter } from "./line-splitter.ts";
+import {
+  describeExit,
+  describeStartFailure,
+  endProcessGroup,
+  findNotedGroup,
+  forgetGroup,
+  killProcessGroup,
+  noteGroup,
+  readSlowly,
+} from "./process-group.ts";
+
+/** How long a child that was told to end may take. */
+const END_GRACE_MS = 1_000;
+/** How long an ended child's pipes are waited for, should another process hold them. */
+const CLOSE_WAIT_MS = 1_000;
+const RUN_TIMEOUT_MS = 10_000;
+/** Where routers and servers keep tc, nft and fping; a person's own PATH often lacks the half of it. */
+const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** In the environment of every child, so that a later daemon knows it for its own. */
+const MARKER_NAME = "MYCO_CHILD";
+const MARKER_VALUE = "flow";
+
+/**
+ * Ends the program when the other end of descriptor 3 closes, which only the daemon holds. The
+ * program keeps the shell's pid; the watcher is a shell asleep in `read`.
+ */
+const WATCHER = '(read -r _ <&3; kill -KILL $$) </dev/null >/dev/null 2>&1 & exec "$0" "$@" 3<&-';
+
+export interface SystemChildrenOptions {
+  /** Of the daemon's own: notes of what runs, and pipes while they are being opened. Null: neither; nothing is polled then. */
+  readonly stateDir: string | null;
+  /** How children learn that the daemon is gone; by default the first that this machine has. */
+  readonly deathWatch?: "setpriv" | "watcher";
+}
+
+/** A pipe with a reading end that never blocks. */
+interface Pipe {
+  readonly readEnd: number;
+  readonly writeEnd: number;
+}
+
+const NOT_STARTED: Child = { pid: null, write: () => false, poll: () => {}, end: () => {} };
+
+export class SystemChildren implements Children {
+  readonly #notesDir: string | null;
+  readonly #deathWatch: "setpriv" | "watcher";
+
+  /** Ends what an earlier daemon on the same `stateDir` left running. */
+  constructor(options: SystemChildrenOptions) {
+    this.#notesDir = options.stateDir === null ? null : join(options.stateDir, "children");
+    this.#deathWatch = options.deathWatch ?? (hasSetpriv() ? "setpriv" : "watcher");
+    if (this.#notesDir === null) return;
+    mkdirSync(this.#notesDir, { recursive: true, mode: 0o700 });
+    endLeftovers(this.#notesDir);
+  }
+
+  start(command: ChildCommand, events: ChildEvents): Child {
+    const pipe = command.polled === true ? openPipe(this.#notesDir) : null;
+    let process: ChildProcess;
+    try {
+      process = this.#spawn(command.program, command.args, pipe?.writeEnd ?? "pipe");
+    } catch (error) {
+      // No such program, or arguments beyond what the kernel takes.
+      if (pipe !== null) closeSync(pipe.readEnd);
+      setImmediate(() => events.onExit(describeStartFailure(command.program, error as Error)));
+      return NOT_STARTED;
+    } finally {
+      if (pipe !== null) closeSync(pipe.writeEnd);
+    }
+    this.#note(process);
+    return new SystemChild(process, pipe?.readEnd ?? null, command, events);
+  }
+
+  run(
+    program: string,
+    args: readonly string[],
+    options: { readonly input?: string; readonly timeoutMs?: number } = {},
+  ): Promise<RunResult> {
+    return new Promise((resolve) => {
+      let process: ChildProcess;
+      try {
+        process = this.#spawn(program, args, "pipe");
+      } catch (error) {
+        const stderr = describeStartFailure(program, error as Error);
+        resolve({ exitCode: null, stdout: "", stderr });
+        return;
+      }
+      collect(process, program, options.timeoutMs ?? RUN_TIMEOUT_MS, resolve);
+      (process.stdin as Writable).end(options.input ?? "");
+    });
+  }
+
+  #spawn(program: string, args: readonly string[], stdout: "pipe" | number): ChildProcess {
+    const path = findProgram(program);
+    const watched =
+      this.#deathWatch === "setpriv"
+        ? ["setpriv", "--pdeathsig", "SIGKILL", path, ...args]
+        : ["sh", "-c", WATCHER, path, ...args];
+    const process = spawn(watched[0] as string, watched.slice(1), {
+      cwd: "/",
+      env: { PATH: SYSTEM_PATH, LC_ALL: "C", [MARKER_NAME]: MARKER_VALUE },
+      detached: true,
+      stdio: ["pipe", stdout, "pipe", this.#deathWatch === "watcher" ? "pipe" : "ignore"],
+    });
+    // A child that has ended, or never was, reads nothing: its exit tells.
+    process.stdin?.on("error", () => {});
+    const lifeline = process.stdio[3];
+    lifeline?.on("error", () => {});
+    process.once("exit", () => lifeline?.destroy());
+    return process;
+  }
+
+  #note(process: ChildProcess): void {
+    if (this.#notesDir === null || process.pid === undefined) return;
+    const note = join(this.#notesDir, `${process.pid}.json`);
+    noteGroup(note, process.pid, `${MARKER_NAME}=${MARKER_VALUE}`, 0);
+    process.once("exit", () => forgetGroup(note));
+  }
+}
+
+/**
+ * The path of `program`, so that a missing one is told as such and not as a failure of what watches it.
+ * @throws a system error: ENOENT, EACCES
+ */
+function findProgram(program: string): string {
+  if (program.includes("/")) {
+    accessSync(program, constants.X_OK);
+    return program;
+  }
+  for (const folder of SYSTEM_PATH.split(":")) {
+    const path = join(folder, program);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not in this folder.
+    }
+  }
+  throw Object.assign(new Error(`there is no ${program}`), { code: "ENOENT" });
+}
+
+/** util-linux has it; BusyBox has a setpriv without this option. */
+function hasSetpriv(): boolean {
+  const args = ["--pdeathsig", "SIGKILL", "true"];
+  return spawnSync("setpriv", args, { env: { PATH: SYSTEM_PATH }, stdio: "ignore" }).status === 0;
+}
+
+function endLeftovers(notesDir: string): void {
+  for (const name of readdirSync(notesDir)) {
+    const path = join(notesDir, name);
+    const group = findNotedGroup(path);
+    if (group !== null) killProcessGroup(group.pid);
+    rmSync(path, { force: true });
+  }
+}
+
+/** Null where there is no place or no program to make one: the child is then read as it speaks. */
+function openPipe(folder: string | null): Pipe | null {
+  if (folder === null) return null;
+  const path = join(folder, "pipe");
+  rmSync(path, { force: true });
+  const options = { env: { PATH: SYSTEM_PATH }, stdio: "ignore" } as const;
+  if (spawnSync("mkfifo", ["-m", "600", path], options).status !== 0) return null;
+  const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const writeEnd = openSync(path, constants.O_WRONLY);
+  rmSync(path, { force: true });
+  return { readEnd, writeEnd };
+}
+
+class SystemChild implements Child {
+  readonly pid: number | null;
+  readonly #process: ChildProcess;
+  readonly #events: ChildEvents;
+  readonly #stdoutLines: LineSplitter;
+  readonly #stderrLines: LineSplitter;
+  /** The reading end of a polled child's output; null once it has ended. */
+  #pipe: number | null;
+  #how: string | null = null;
+  #ended = false;
+
+  constructor(
+    process: ChildProcess,
+    pipe: number | null,
+    command: ChildCommand,
+    events: ChildEvents,
+  ) {
+    this.pid = process.pid ?? null;
+    this.#process = process;
+    this.#pipe = pipe;
+    this.#events = events;
+    this.#stdoutLines = new LineSplitter(command.lineBytesMax);
+    this.#stderrLines = new LineSplitter(command.lineBytesMax);
+    this.#listen(process.stdout, (chunk) => this.#onStdout(chunk));
+    this.#listen(process.stderr, (chunk) => this.#stderrLines.push(chunk, this.#onStderrLine));
+    process.once("error", (error) => {
+      if (process.pid === undefined) this.#onEnd(describeStartFailure(command.program, error));
+    });
+    process.once("exit", (code, signal) => this.#onExit(describeExit(code, signal)));
+    process.once("close", () => this.#onEnd(this.#how ?? "ended"));
+  }
+
+  write(text: string): boolean {
+    const stdin = this.#process.stdin;
+    if (stdin === null || !stdin.writable) return false;
+    if (stdin.writableLength + text.length > CHILD_INPUT_BYTES_MAX) return false;
+    stdin.write(text);
+    return true;
+  }
+
+  poll(): void {
+    for (let reads = 0; reads < CHILD_POLL_READS_MAX && this.#pipe !== null; reads += 1) {
+      const sizeBytes = readPipe(this.#pipe);
+      if (sizeBytes === 0) return;
+      this.#onStdout(pollBuffer.subarray(0, sizeBytes));
+      if (sizeBytes < CHILD_POLL_BYTES) return;
+    }
+  }
+
+  end(): void {
+    if (this.pid === null || this.#how !== null) return;
+    endProcessGroup(this.pid, END_GRACE_MS, () => {});
+  }
+
+  #listen(stream: Readable | null, onChunk: (chunk: Buffer) => void): void {
+    if (stream !== null) readSlowly(stream, CHILD_OUTPUT_BYTES_PER_SECOND_MAX, onChunk);
+  }
+
+  #onStdout(chunk: Buffer): void {
+    if (this.#events.onBytes !== undefined) this.#events.onBytes(chunk);
+    else this.#stdoutLines.push(chunk, this.#onStdoutLine);
+  }
+
+  readonly #onStdoutLine = (line: string): void => this.#events.onLine?.("stdout", line);
+  readonly #onStderrLine = (line: string): void => this.#events.onLine?.("stderr", line);
+
+  /** Its last words may still be in the pipes, which "close" waits for. */
+  #onExit(how: string): void {
+    this.#how = how;
+    setTimeout(() => {
+      this.#process.stdout?.destroy();
+      this.#process.stderr?.destroy();
+    }, CLOSE_WAIT_MS).unref();
+  }
+
+  #onEnd(how: string): void {
+    // A child that could not be started has an error and an end of its pipes.
+    if (this.#ended) return;
+    this.#ended = true;
+    this.poll();
+    if (this.#pipe !== null) closeSync(this.#pipe);
+    this.#pipe = null;
+    this.#stdoutLines.finish(this.#onStdoutLine);
+    this.#stderrLines.finish(this.#onStderrLine);
+    this.#events.onExit(how);
+  }
+}
+
+/** All polled children are read through this one, one after the other. */
+const pollBuffer = Buffer.allocUnsafeSlow(CHILD_POLL_BYTES);
+
+/** @returns the bytes now in `pollBuffer`; 0: nothing waits, or the child has ended */
+function readPipe(pipe: number): number {
+  try {
+    return readSync(pipe, pollBuffer, 0, CHILD_POLL_BYTES, null);
+  } catch {
+    // EAGAIN: nothing waits.
+    return 0;
+  }
+}
+
+/** Reads both outputs to the end; a program that takes longer is killed. */
+function collect(
+  process: ChildProcess,
+  program: string,
+  timeoutMs: number,
+  resolve: (result: RunResult) => void,
+): void {
+  const output = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const) {
+    process[name]?.setEncoding("utf8").on("data", (text: string) => {
+      output[name] += text.slice(0, RUN_OUTPUT_BYTES_MAX - output[name].length);
+    });
+  }
+  const timer = setTimeout(() => {
+    output.stderr += `took longer than ${timeoutMs / 1_000} s`;
+    if (process.pid !== undefined) killProcessGroup(process.pid);
+  }, timeoutMs);
+  process.once("error", (error) => {
+    if (process.pid !== undefined) return;
+    clearTimeout(timer);
+    resolve({ exitCode: null, stdout: "", stderr: describeStartFailure(program, error) });
+  });
+  process.once("close", (exitCode) => {
+    clearTimeout(timer);
+    resolve({ exitCode, ...output });
+  });
+}

@@ -1,0 +1,74 @@
+// Doors to the machine that src/io opens: child processes and small system files.
+
+/** A program to run for long, such as the pinger or `tc -batch -`. */
+export interface ChildCommand {
+  /** A name to look up in PATH, or an absolute path. */
+  readonly program: string;
+  readonly args: readonly string[];
+  /** Longest line of its output; the rest of a longer one is dropped. */
+  readonly lineBytesMax: number;
+  /**
+   * Its standard output waits in the pipe until `poll`: many small writes then wake the daemon once
+   * a tick instead of once each. Without it they are told as they come.
+   */
+  readonly polled?: boolean;
+}
+
+export interface ChildEvents {
+  /** One line without its end. */
+  onLine?(stream: "stdout" | "stderr", line: string): void;
+  /** Raw bytes of stdout, for children that speak binary. Then `onLine` serves stderr only. The bytes are the callee's until it returns. */
+  onBytes?(bytes: Uint8Array): void;
+  /** Once. `how` for people: "exited with code 1", "was ended by SIGKILL", "could not be started: …". */
+  onExit(how: string): void;
+}
+
+export interface Child {
+  readonly pid: number | null;
+  /** False when the child has ended or does not read: the text is dropped. */
+  write(text: string): boolean;
+  /** Tells what a polled child has said since the last time; does nothing for others. */
+  poll(): void;
+  /** SIGTERM now, SIGKILL if it lives a second later. */
+  end(): void;
+}
+
+/** Starts children; every one dies with the daemon, even when that is killed. */
+export interface Children {
+  start(command: ChildCommand, events: ChildEvents): Child;
+  /** Runs to the end, for start and stop only: never on the loop's path. */
+  run(
+    program: string,
+    args: readonly string[],
+    options?: { readonly input?: string; readonly timeoutMs?: number },
+  ): Promise<RunResult>;
+}
+
+export interface RunResult {
+  /** Null: killed, or never started. */
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Files below /proc, /sys and the catalogue's folders. */
+export interface SystemFiles {
+  /** The text, or null when it cannot be read. At most `bytesMax` bytes. */
+  readText(path: string, bytesMax: number): string | null;
+  /** Names in a folder, sorted; empty when there is none. */
+  list(path: string): readonly string[];
+  /** False when it could not be written. For /proc/sys and the metric dump (written aside and renamed). */
+  writeText(path: string, text: string): boolean;
+  /** To read again and again, or piece by piece; null when it cannot be opened. */
+  open(path: string): OpenFile | null;
+}
+
+export interface OpenFile {
+  /**
+   * At most SYSTEM_READ_BYTES bytes from `offset` on, as Latin-1; "" at the end. The kernel makes a
+   * /proc or /sys file anew when it is read from 0. Null when it can no longer be read, as when its
+   * interface is gone.
+   */
+  read(offset: number): string | null;
+  close(): void;
+}
