@@ -1,7 +1,6 @@
 // The daemon's configuration: YAML that people write, checked and completed by one schema.
 // Every setting is described beside its default; docs/configuration.md is made from here.
 
-import { type Document, isMap, isNode, isScalar, parseDocument } from "yaml";
 import * as z from "zod/mini";
 import {
   CONFIGURATION_BYTES_MAX,
@@ -14,12 +13,7 @@ import {
 import type { Endpoint } from "../kernel/ports.ts";
 import { canonicalEndpoint, isDialable, parseEndpoint, parseIpv4, parseIpv6 } from "./endpoint.ts";
 import { FLOW_SCHEMA, type FlowSettings, toFlowSettings } from "./flow-settings.ts";
-import {
-  type DocumentPath,
-  formatProblem,
-  type LocatedProblem,
-  locateProblems,
-} from "./problem.ts";
+import { formatProblem, type LocatedProblem, locateProblems } from "./problem.ts";
 import {
   explainIssue,
   list,
@@ -32,6 +26,7 @@ import {
 } from "./setting.ts";
 import { DEVICE_PATH, HOST_LABEL, isPlainText, LABEL_NAME, utf8Length } from "./text-rules.ts";
 import { parseDurationMs, parseSizeBytes } from "./units.ts";
+import { type PlacedProblem, readYaml } from "./yaml-document.ts";
 
 /** A configuration that is refused. The message shows every mistake in its line. */
 export class ConfigurationError extends Error {
@@ -306,65 +301,14 @@ export function parseConfiguration(source: string, fileName: string): Configurat
     const message = `the file is above ${CONFIGURATION_BYTES_MAX} bytes; is it the right one?`;
     return refuse([{ path: [], message, offset: 0 }]);
   }
-  const document = parseDocument(source, { prettyErrors: false, logLevel: "silent" });
-  const mistakes = [...document.errors, ...document.warnings];
-  if (mistakes.length > 0) {
-    return refuse(
-      mistakes.map(({ message, pos }) => ({
-        path: [],
-        message: `not YAML: ${message}`,
-        offset: pos[0],
-      })),
-    );
-  }
-  const value = readValue(document, refuse);
-  const result = CONFIGURATION_SCHEMA.safeParse(value ?? {});
+  const { document, problems } = readYaml(source);
+  if (document === null) return refuse(problems);
+  const result = CONFIGURATION_SCHEMA.safeParse(document.value ?? {});
   if (result.success) return toConfiguration(result.data);
   const explained = result.error.issues.flatMap((issue) =>
-    explainIssue(CONFIGURATION_SCHEMA, value, issue),
+    explainIssue(CONFIGURATION_SCHEMA, document.value, issue),
   );
-  return refuse(explained.map((problem) => place(document, problem)));
-}
-
-interface PlacedProblem {
-  readonly path: DocumentPath;
-  readonly message: string;
-  readonly offset: number;
-}
-
-/** Aliases that lead nowhere, or to more than they should, show only here. */
-function readValue(document: Document, refuse: (problems: PlacedProblem[]) => never): unknown {
-  try {
-    return document.toJS() as unknown;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return refuse([{ path: [], message: `not YAML: ${reason}`, offset: 0 }]);
-  }
-}
-
-function place(
-  document: Document,
-  { path, message, at }: ReturnType<typeof explainIssue>[number],
-): PlacedProblem {
-  const offset =
-    at === "key"
-      ? keyOffset(document, path.slice(0, -1), String(path.at(-1)))
-      : valueOffset(document, path);
-  return { path, message, offset };
-}
-
-/** Where the value stands, or what it would stand in. */
-function valueOffset(document: Document, path: DocumentPath): number {
-  const node = document.getIn(path, true);
-  if (isNode(node)) return node.range?.[0] ?? 0;
-  return path.length === 0 ? 0 : valueOffset(document, path.slice(0, -1));
-}
-
-function keyOffset(document: Document, path: DocumentPath, key: string): number {
-  const map = path.length === 0 ? document.contents : document.getIn(path, true);
-  if (!isMap(map)) return 0;
-  const pair = map.items.find((item) => isScalar(item.key) && String(item.key.value) === key);
-  return isScalar(pair?.key) ? (pair.key.range?.[0] ?? 0) : 0;
+  return refuse(explained.map((problem) => document.place(problem)));
 }
 
 /** Units and defaults resolved, lists sorted where order means nothing, endpoints canonical. */
