@@ -118,6 +118,8 @@ export const API_CONNECTIONS_MAX = 64;
 export const API_FOLLOWERS_MAX = 16;
 /** Lines of one request for a service's log. */
 export const API_LOG_LINES_MAX = 10_000;
+/** A file of the daemon's own state beside its log. */
+export const STATE_FILE_BYTES_MAX = 256 * 1024;
 /** Flows of one answer. */
 export const API_FLOWS_MAX = 1_000;
 /** The flight recorder's ring. */
@@ -180,10 +182,43 @@ export const TC_LINE_BYTES_MAX = 128 * 1024;
 export const TC_ANSWER_MS_MAX = 3_000;
 /** What is kept of what tc says against a request. */
 export const TC_MESSAGE_CHARACTERS_MAX = 400;
+/** Qdiscs of one answer, and tins of one CAKE: more is not believed. */
+export const QDISCS_MAX = 256;
+export const TINS_MAX = 8;
+/** Reflectors probed at a time. */
+export const REFLECTORS_ACTIVE = 4;
+/** How long a probe is waited for: several seconds of queue would be a dead line to its users. */
+export const PROBE_TIMEOUT_MS = 2_000;
+/** Answers and losses waiting for the loop; more are dropped. */
+export const PROBES_WAITING_MAX = 512;
+/** Answers that lay unread for longer were held up here (a suspend, a stall), not on the line. */
+export const PROBE_STALE_MS = 3_000;
+/** A reflector silent for so long while another answers makes room for the next of the list. */
+export const REFLECTOR_SILENT_MS = 10_000;
+/** Between two changes of the reflectors: each starts the pinger anew. */
+export const REFLECTOR_ROTATION_MS_MIN = 5_000;
+/** A line of the pinger. */
+export const PINGER_LINE_BYTES_MAX = 512;
 /** Waits before a child that ended is started again: the first, the longest, and the life that ends the doubling. */
 export const CHILD_RESTART_MS_MIN = 200;
 export const CHILD_RESTART_MS_MAX = 30_000;
 export const CHILD_STEADY_MS = 20_000;
+
+/** The note of what was found on the interface. */
+export const FOUND_BYTES_MAX = 16 * 1024;
+/** How long one command of setting up or tidying up may take. */
+export const SET_UP_COMMAND_MS_MAX = 10_000;
+
+/** One file of the catalogue that a user adds. */
+export const CATALOG_FILE_BYTES_MAX = 256 * 1024;
+/** Files of the catalogue's folder that are read; the last of the sorted ones are left out. */
+export const CATALOG_FILES_MAX = 32;
+/** Names, ports or networks of one entry of the catalogue. */
+export const CATALOG_ITEMS_MAX = 4_096;
+/** Rules of the user's own; one more is refused. */
+export const PERSONA_RULES_MAX = 256;
+/** Devices whose persona is kept; the longest silent makes room. */
+export const PERSONA_DEVICES_MAX = 512;
 
 assert(HEADER_BYTES + PAYLOAD_BYTES + TAG_BYTES === PACKET_BYTES, "a packet is its three parts");
 assert(RECORD_BYTES_MAX + 8 <= PAYLOAD_BYTES, "a record and its frame's head fit one packet");
