@@ -1,10 +1,20 @@
 // What the API asks of the daemon behind it.
 
 import type { InstanceLogs } from "../engine/engine.ts";
+import type { DeviceReport, FlowMetric, FlowReport, FlowStatus } from "../flow/status.ts";
 import type { Crypto } from "../kernel/ports.ts";
 import type { WriteRefusal } from "../node/interface.ts";
-import type { ServiceSpec } from "../schema/service.ts";
-import type { HealthAnswer, MembersAnswer, ServiceAnswer, StatusAnswer } from "./contract.ts";
+import type { PersonaTreatment } from "../schema/flow-settings.ts";
+import type { Persona, ServiceSpec } from "../schema/service.ts";
+import type {
+  HealthAnswer,
+  MembersAnswer,
+  PersonaPolicy,
+  ReloadAnswer,
+  RouterStatusAnswer,
+  ServiceAnswer,
+  StatusAnswer,
+} from "./contract.ts";
 import type { EventHub } from "./event-hub.ts";
 
 /** How a write ended. A written one is durable. `log-failed`: it was taken, and the disk refused it. */
@@ -19,11 +29,31 @@ export type WriteOutcome =
     }
   | { readonly ok: false; readonly reason: WriteRefusal | "log-failed" };
 
+/** How a reload ended. Refused: the settings in force stay as they were. */
+export type ReloadOutcome =
+  | ({ readonly ok: true } & ReloadAnswer)
+  | { readonly ok: false; readonly problems: readonly string[] };
+
 export interface ApiBackend {
+  readonly events: EventHub;
+  /** Null: the mesh is off. */
+  readonly mesh: MeshBackend | null;
+  /** Null: the flow plane is off. */
+  readonly flow: FlowBackend | null;
+  health(): HealthAnswer;
+  status(): StatusAnswer | RouterStatusAnswer;
+  /** Reads the configuration again. */
+  reload(): Promise<ReloadOutcome>;
+  /** The flight recorder's events as lines of JSON. */
+  readFlight(): Uint8Array;
+  /** Writes them to the data folder. @returns the file's path */
+  writeFlight(): string;
+}
+
+/** The cluster's plane. */
+export interface MeshBackend {
   readonly crypto: Crypto;
   readonly logs: InstanceLogs;
-  readonly events: EventHub;
-  health(): HealthAnswer;
   status(): StatusAnswer;
   members(): MembersAnswer;
   /** Sorted by name; made one by one as they are sent. */
@@ -38,10 +68,24 @@ export interface ApiBackend {
    * @param service the name of the service it deploys, or null when it deploys none
    */
   offerRecord(record: Uint8Array, service: string | null): Promise<WriteOutcome>;
-  /** The flight recorder's events as lines of JSON. */
-  readFlight(): Uint8Array;
-  /** Writes them to the data folder. @returns the file's path */
-  writeFlight(): string;
   /** Writes of the log made durable since the start. */
   readonly fsyncs: number;
+}
+
+/** The line's plane. */
+export interface FlowBackend {
+  status(): FlowStatus;
+  /** The busiest first. */
+  flows(limit: number): readonly FlowReport[];
+  devices(): readonly DeviceReport[];
+  metrics(): readonly FlowMetric[];
+  /** One for each persona. */
+  policy(): readonly PersonaPolicy[];
+  /** Kept over restarts. @param treatment null: what the configuration says */
+  setPolicy(persona: Persona, treatment: PersonaTreatment | null): void;
+  /**
+   * Hands every line of a recording to `sink` until the function it answers with is called.
+   * Null: a recording is under way already.
+   */
+  record(sink: (line: string) => void): (() => void) | null;
 }

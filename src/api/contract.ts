@@ -1,11 +1,14 @@
 // What the API's JSON answers look like, for the daemon that gives them and the commands that
 // read them. Times are Unix milliseconds; keys and ids are lower-case hex.
 
+import type { Decision } from "../flow/interface.ts";
+import type { DeviceReport, FlowNotice, FlowReport, FlowStatus } from "../flow/status.ts";
 import type { Endpoint } from "../kernel/ports.ts";
+import type { PersonaTreatment } from "../schema/flow-settings.ts";
 import type { MemberStatus } from "../schema/frame.ts";
 import type { NodeId } from "../schema/node-id.ts";
 import type { ClaimState } from "../schema/node-info.ts";
-import type { ServiceSpec } from "../schema/service.ts";
+import type { Persona, ServiceSpec } from "../schema/service.ts";
 
 /** Every answer with a status of 400 and above. */
 export interface ErrorAnswer {
@@ -44,9 +47,32 @@ export interface EngineInstanceAnswer {
   readonly generation: number;
 }
 
-/** `GET /status`, and the data of the stream's first event. */
-export interface StatusAnswer {
+/** What every daemon says of itself, whichever planes it runs. */
+export interface DaemonStatus {
   readonly version: string;
+  readonly process: {
+    readonly pid: number;
+    readonly residentBytes: number;
+    /** The latest that a tick came within the last minute. */
+    readonly loopLagMs: number;
+  };
+  readonly health: HealthAnswer;
+  /** The line's plane at a glance; null: it is off. `GET /flow` has the rest. */
+  readonly flow: Pick<FlowStatus, "mode" | "phase" | "device" | "problem"> | null;
+}
+
+/** `GET /status` of a daemon whose mesh is off. */
+export interface RouterStatusAnswer extends DaemonStatus {
+  readonly node: {
+    readonly hostname: string;
+    readonly startedAtMs: number;
+    readonly uptimeMs: number;
+  };
+  readonly cluster: null;
+}
+
+/** `GET /status`, and the data of the stream's first event. */
+export interface StatusAnswer extends DaemonStatus {
   readonly node: {
     readonly id: NodeId;
     readonly hostname: string;
@@ -81,13 +107,6 @@ export interface StatusAnswer {
     readonly waiting: readonly { readonly service: string; readonly reason: string }[];
   };
   readonly network: NetworkAnswer;
-  readonly process: {
-    readonly pid: number;
-    readonly residentBytes: number;
-    /** The latest that a tick came within the last minute. */
-    readonly loopLagMs: number;
-  };
-  readonly health: HealthAnswer;
 }
 
 /** Counters since the start, save for the open sessions. */
@@ -191,12 +210,46 @@ export interface RevocationAnswer {
   readonly stamp: number;
 }
 
+/** `GET /flow`. */
+export type FlowAnswer = FlowStatus;
+
+/** `GET /flow/flows?limit=N`, the busiest first. */
+export interface FlowsAnswer {
+  readonly flows: readonly FlowReport[];
+}
+
+/** `GET /flow/devices`. */
+export interface DevicesAnswer {
+  readonly devices: readonly DeviceReport[];
+}
+
+/** `GET /flow/policy`, and what a change of it answers. */
+export interface PolicyAnswer {
+  readonly policy: readonly PersonaPolicy[];
+}
+
+/** What is done for the flows of a persona. */
+export interface PersonaPolicy {
+  readonly persona: Persona;
+  readonly treatment: PersonaTreatment;
+  /** Where it comes from: set by command, written in the configuration, or neither. */
+  readonly from: "command" | "configuration" | "default";
+}
+
+/** `POST /reload`. */
+export interface ReloadAnswer {
+  /** Settings that are in force now and were not before. */
+  readonly applied: readonly string[];
+  /** Settings that the file says otherwise and that wait for a restart. */
+  readonly restart: readonly string[];
+}
+
 /**
  * The events of `GET /stream` (text/event-stream), by name. The first is `hello`; a comment
  * comes every 15 s; `id:` counts the events of one daemon run.
  */
 export interface StreamEvents {
-  readonly hello: StatusAnswer;
+  readonly hello: StatusAnswer | RouterStatusAnswer;
   readonly member: { readonly nodeId: NodeId; readonly status: MemberStatus };
   /** A service was written or deleted, here or elsewhere. */
   readonly service: { readonly key: string; readonly deleted: boolean };
@@ -209,4 +262,8 @@ export interface StreamEvents {
   readonly excluded: Record<string, never>;
   readonly "log-failure": { readonly message: string };
   readonly "log-recovered": Record<string, never>;
+  /** The flow plane's loop decided. */
+  readonly decision: Decision;
+  readonly "flow-notice": FlowNotice;
+  readonly reload: ReloadAnswer;
 }

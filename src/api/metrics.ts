@@ -1,24 +1,29 @@
 // `GET /metrics`: the daemon's figures in Prometheus' text format. The library is loaded with
 // the first scrape, so that a node nobody scrapes does not pay for it.
 
-import type { Registry } from "prom-client";
+import type { Counter, Gauge, Registry } from "prom-client";
 import { INSTANCE_STATES } from "../engine/engine.ts";
+import type { FlowMetric } from "../flow/status.ts";
 import { MEMBER_STATUSES } from "../schema/frame.ts";
 import type { ApiBackend } from "./backend.ts";
-import type { StatusAnswer } from "./contract.ts";
+import type { RouterStatusAnswer, StatusAnswer } from "./contract.ts";
 import type { Followers } from "./event-hub.ts";
 
 /** What one scrape is made of. */
-interface Figures {
-  readonly status: StatusAnswer;
-  readonly fsyncs: number;
+interface DaemonFigures {
+  readonly status: StatusAnswer | RouterStatusAnswer;
   readonly followers: number;
   readonly followersCutOff: number;
 }
 
+interface MeshFigures {
+  readonly status: StatusAnswer;
+  readonly fsyncs: number;
+}
+
 type Value = number | Readonly<Record<string, number>>;
 
-interface Metric {
+interface Metric<Figures> {
   readonly name: string;
   readonly type: "counter" | "gauge";
   readonly help: string;
@@ -27,7 +32,7 @@ interface Metric {
   readonly read: (figures: Figures) => Value;
 }
 
-const METRICS: readonly Metric[] = [
+const DAEMON_METRICS: readonly Metric<DaemonFigures>[] = [
   gauge("process_resident_memory_bytes", "Resident memory.", (f) => f.status.process.residentBytes),
   gauge("uptime_seconds", "Time since the daemon started.", (f) => f.status.node.uptimeMs / 1_000),
   gauge(
@@ -35,6 +40,16 @@ const METRICS: readonly Metric[] = [
     "The latest that a tick came within the last minute.",
     (f) => f.status.process.loopLagMs / 1_000,
   ),
+  gauge("healthy", "1 while this node has no problem.", (f) => Number(f.status.health.ok)),
+  gauge("stream_readers", "Open event streams and followed logs.", (f) => f.followers),
+  counter(
+    "stream_readers_cut_off_total",
+    "Readers cut off because they did not keep up.",
+    (f) => f.followersCutOff,
+  ),
+];
+
+const MESH_METRICS: readonly Metric<MeshFigures>[] = [
   counter("packets_received_total", "Datagrams taken.", (f) => f.status.network.packetsReceived),
   counter("packets_sent_total", "Packets sent.", (f) => f.status.network.packetsSent),
   counter(
@@ -97,62 +112,103 @@ const METRICS: readonly Metric[] = [
   gauge("instance_restarts", "Restarts of the services that run here now.", (f) =>
     f.status.engine.instances.reduce((sum, { restarts }) => sum + restarts, 0),
   ),
-  gauge("healthy", "1 while this node has no problem.", (f) => Number(f.status.health.ok)),
-  gauge("stream_readers", "Open event streams and followed logs.", (f) => f.followers),
-  counter(
-    "stream_readers_cut_off_total",
-    "Readers cut off because they did not keep up.",
-    (f) => f.followersCutOff,
-  ),
 ];
 
-let page: { readonly registry: Registry; readonly update: (figures: Figures) => void } | null =
-  null;
+/** A metric of the library; a counter is set like a gauge, to what was counted elsewhere. */
+type LibraryMetric = Counter | Gauge;
+
+let page: MetricsPage | null = null;
 
 /** The whole page and its content type. */
 export async function renderMetrics(
   backend: ApiBackend,
   followers: Followers,
 ): Promise<{ body: string; contentType: string }> {
-  page ??= await createPage();
-  page.update({
+  page ??= new MetricsPage(await import("prom-client"));
+  const { mesh, flow } = backend;
+  page.clear();
+  page.set(DAEMON_METRICS, {
     status: backend.status(),
-    fsyncs: backend.fsyncs,
     followers: followers.size,
     followersCutOff: followers.cutOffCount,
   });
-  return { body: await page.registry.metrics(), contentType: page.registry.contentType };
+  if (mesh !== null) page.set(MESH_METRICS, { status: mesh.status(), fsyncs: mesh.fsyncs });
+  for (const metric of flow?.metrics() ?? []) page.setFlowMetric(metric);
+  return page.render();
 }
 
-async function createPage(): Promise<NonNullable<typeof page>> {
-  const { Counter, Gauge, Registry } = await import("prom-client");
-  const registry = new Registry();
-  const updates = METRICS.map(({ name, type, help, label, read }) => {
-    const labelNames = label === undefined ? [] : [label];
-    const configuration = { name: `myco_${name}`, help, labelNames, registers: [registry] };
-    const metric = type === "counter" ? new Counter(configuration) : new Gauge(configuration);
-    return (figures: Figures): void => {
+/** The metrics of the library, made when they are first set. */
+class MetricsPage {
+  readonly #library: typeof import("prom-client");
+  readonly #registry: Registry;
+  readonly #metrics = new Map<string, LibraryMetric>();
+
+  constructor(library: typeof import("prom-client")) {
+    this.#library = library;
+    this.#registry = new library.Registry();
+  }
+
+  clear(): void {
+    this.#registry.clear();
+    this.#metrics.clear();
+  }
+
+  set<Figures>(metrics: readonly Metric<Figures>[], figures: Figures): void {
+    for (const { name, type, help, label, read } of metrics) {
+      const metric = this.#metric(`myco_${name}`, type, help, label === undefined ? [] : [label]);
       const value = read(figures);
-      metric.reset();
       if (typeof value === "number") metric.inc(value);
       else for (const [part, count] of Object.entries(value)) metric.inc({ [label!]: part }, count);
-    };
-  });
-  const update = (figures: Figures): void => {
-    for (const updateOne of updates) updateOne(figures);
-  };
-  return { registry, update };
+    }
+  }
+
+  /** Metrics of one name have the same labels. */
+  setFlowMetric({ name, type, help, labels, value }: FlowMetric): void {
+    this.#metric(`mycoflow_${name}`, type, help, Object.keys(labels)).inc({ ...labels }, value);
+  }
+
+  async render(): Promise<{ body: string; contentType: string }> {
+    return { body: await this.#registry.metrics(), contentType: this.#registry.contentType };
+  }
+
+  #metric(
+    name: string,
+    type: FlowMetric["type"],
+    help: string,
+    labelNames: string[],
+  ): LibraryMetric {
+    const known = this.#metrics.get(name);
+    if (known !== undefined) return known;
+    const { Counter, Gauge } = this.#library;
+    const configuration = { name, help, labelNames, registers: [this.#registry] };
+    const metric = type === "counter" ? new Counter(configuration) : new Gauge(configuration);
+    this.#metrics.set(name, metric);
+    return metric;
+  }
 }
 
-function gauge(name: string, help: string, read: Metric["read"]): Metric {
+function gauge<Figures>(
+  name: string,
+  help: string,
+  read: Metric<Figures>["read"],
+): Metric<Figures> {
   return { name, type: "gauge", help, read };
 }
 
-function counter(name: string, help: string, read: Metric["read"]): Metric {
+function counter<Figures>(
+  name: string,
+  help: string,
+  read: Metric<Figures>["read"],
+): Metric<Figures> {
   return { name, type: "counter", help, read };
 }
 
-function parts(name: string, help: string, label: string, read: Metric["read"]): Metric {
+function parts<Figures>(
+  name: string,
+  help: string,
+  label: string,
+  read: Metric<Figures>["read"],
+): Metric<Figures> {
   return { name, type: "gauge", help, label, read };
 }
 

@@ -4,6 +4,8 @@ import type { IncomingMessage } from "node:http";
 import { API_BODY_BYTES_MAX } from "../kernel/limits.ts";
 import { ApiError } from "./api-error.ts";
 
+export const JSON_TYPE = "application/json";
+
 /** The media type without its parameters, in lower case; empty when there is none. */
 export function contentTypeOf(request: IncomingMessage): string {
   const [type = ""] = (request.headers["content-type"] ?? "").split(";");
@@ -33,6 +35,21 @@ export function readBody(request: IncomingMessage): Promise<Buffer> {
     });
     if (Number(request.headers["content-length"] ?? 0) > API_BODY_BYTES_MAX) refuse();
   });
+}
+
+/**
+ * The body as a value of JSON.
+ * @throws ApiError 415, 413, or 400 for what is no JSON
+ */
+export async function readJsonBody(request: IncomingMessage): Promise<unknown> {
+  const type = contentTypeOf(request);
+  if (type !== JSON_TYPE) throw unsupportedType(type, [JSON_TYPE]);
+  const body = await readBody(request);
+  try {
+    return JSON.parse(body.toString("utf8")) as unknown;
+  } catch (error) {
+    throw new ApiError(400, "not-json", `the body is no JSON: ${(error as Error).message}`);
+  }
 }
 
 function tooLong(): ApiError {

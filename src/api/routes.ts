@@ -1,10 +1,13 @@
 // Which path and method is answered by what.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { API_FLOWS_MAX } from "../kernel/limits.ts";
 import { ApiError } from "./api-error.ts";
-import type { ApiBackend } from "./backend.ts";
+import type { ApiBackend, FlowBackend, MeshBackend } from "./backend.ts";
 import type { Followers } from "./event-hub.ts";
+import { recordFlow, setPolicy, unsetPolicy } from "./flow-routes.ts";
 import { renderMetrics } from "./metrics.ts";
+import { requireParameters, wholeNumberOf } from "./query.ts";
 import { sendLogs } from "./service-logs.ts";
 import { deploy, revoke, undeploy, unknownService } from "./writes.ts";
 
@@ -31,18 +34,33 @@ interface Call {
 /** Null: the answer is sent already, or goes on. */
 type Handler = (call: Call) => Promise<Reply | null> | Reply | null;
 
+const FLOWS_DEFAULT = 20;
+
 /** By path; `*` stands for one name. */
 const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   "/health": { GET: getHealth },
   "/status": { GET: ({ backend }) => json(backend.status()) },
-  "/members": { GET: ({ backend }) => json(backend.members()) },
-  "/services": { GET: ({ backend }) => jsonList("services", backend.services()) },
+  "/members": { GET: ({ backend }) => json(meshOf(backend).members()) },
+  "/services": { GET: ({ backend }) => jsonList("services", meshOf(backend).services()) },
   "/services/*": {
     GET: getService,
-    DELETE: async ({ name, backend }) => json(await undeploy(name, backend)),
+    DELETE: async ({ name, backend }) => json(await undeploy(name, meshOf(backend))),
   },
-  "/deploy": { POST: async ({ request, backend }) => json(await deploy(request, backend)) },
-  "/revocations": { POST: async ({ request, backend }) => json(await revoke(request, backend)) },
+  "/deploy": { POST: async ({ request, backend }) => json(await deploy(request, meshOf(backend))) },
+  "/revocations": {
+    POST: async ({ request, backend }) => json(await revoke(request, meshOf(backend))),
+  },
+  "/flow": { GET: ({ backend }) => json(flowOf(backend).status()) },
+  "/flow/flows": { GET: getFlows },
+  "/flow/devices": { GET: ({ backend }) => json({ devices: flowOf(backend).devices() }) },
+  "/flow/recording": { GET: getRecording },
+  "/flow/policy": { GET: ({ backend }) => json({ policy: flowOf(backend).policy() }) },
+  "/flow/policy/*": {
+    PUT: async ({ request, name, backend }) =>
+      json(await setPolicy(request, name, flowOf(backend))),
+    DELETE: ({ name, backend }) => json(unsetPolicy(name, flowOf(backend))),
+  },
+  "/reload": { POST: postReload },
   "/stream": { GET: getStream },
   "/metrics": { GET: getMetrics },
   "/logs": { GET: getLogs },
@@ -79,7 +97,7 @@ export async function answer(
 
 function routeOf(path: string): { route: string; name: string } {
   if (Object.hasOwn(ROUTES, path) && !path.includes("*")) return { route: path, name: "" };
-  const match = /^(\/[a-z]+)\/([^/]+)$/.exec(path);
+  const match = /^((?:\/[a-z]+){1,2})\/([^/]+)$/.exec(path);
   const route = `${match?.[1]}/*`;
   if (match === null || !Object.hasOwn(ROUTES, route)) return { route: "", name: "" };
   return { route, name: decodeName(match[2]!) };
@@ -100,7 +118,7 @@ function getHealth({ backend }: Call): Reply {
 }
 
 function getService({ name, backend }: Call): Reply {
-  const service = backend.service(name);
+  const service = meshOf(backend).service(name);
   if (service === null) throw unknownService(name);
   return json(service);
 }
@@ -110,13 +128,52 @@ function getStream({ response, backend }: Call): null {
   return null;
 }
 
+function getFlows({ query, backend }: Call): Reply {
+  requireParameters(query, ["limit"]);
+  const limit = wholeNumberOf(query, "limit", FLOWS_DEFAULT, API_FLOWS_MAX);
+  return json({ flows: flowOf(backend).flows(limit) });
+}
+
+function getRecording({ response, backend, followers }: Call): null {
+  recordFlow(response, flowOf(backend), followers);
+  return null;
+}
+
+async function postReload({ backend }: Call): Promise<Reply> {
+  const outcome = await backend.reload();
+  if (!outcome.ok) {
+    throw new ApiError(422, "configuration-invalid", "the configuration has mistakes", {
+      hint: "nothing has changed: the settings in force are those of before",
+      problems: outcome.problems,
+    });
+  }
+  const { applied, restart } = outcome;
+  return json({ applied, restart });
+}
+
 async function getMetrics({ backend, followers }: Call): Promise<Reply> {
   return { status: 200, ...(await renderMetrics(backend, followers)) };
 }
 
 function getLogs({ query, response, backend, followers }: Call): null {
-  sendLogs(query, response, backend, followers);
+  sendLogs(query, response, meshOf(backend), followers);
   return null;
+}
+
+/** @throws ApiError while the mesh is off */
+function meshOf({ mesh }: ApiBackend): MeshBackend {
+  if (mesh !== null) return mesh;
+  throw new ApiError(409, "mesh-off", "the mesh is off on this node: it is in no cluster", {
+    hint: 'set "mesh: { enabled: true }" in the configuration and restart the daemon',
+  });
+}
+
+/** @throws ApiError while the flow plane is off */
+function flowOf({ flow }: ApiBackend): FlowBackend {
+  if (flow !== null) return flow;
+  throw new ApiError(409, "flow-off", "the flow plane is off on this node", {
+    hint: 'set "flow: { enabled: true }" in the configuration, then run "myco reload"',
+  });
 }
 
 function json(body: unknown, status = 200): Reply {

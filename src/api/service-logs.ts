@@ -4,8 +4,9 @@ import type { ServerResponse } from "node:http";
 import { API_LOG_LINES_MAX } from "../kernel/limits.ts";
 import { SERVICE_NAME } from "../schema/text-rules.ts";
 import { ApiError } from "./api-error.ts";
-import type { ApiBackend } from "./backend.ts";
+import type { MeshBackend } from "./backend.ts";
 import type { Followers } from "./event-hub.ts";
+import { badQuery, requireParameters, wholeNumberOf } from "./query.ts";
 import { unknownService } from "./writes.ts";
 
 const LINES_DEFAULT = 100;
@@ -21,7 +22,7 @@ interface LogRequest {
 export function sendLogs(
   query: URLSearchParams,
   response: ServerResponse,
-  backend: ApiBackend,
+  backend: MeshBackend,
   followers: Followers,
 ): void {
   const { service, lines, follow } = parseLogRequest(query);
@@ -40,7 +41,7 @@ function followLogs(
   service: string,
   kept: string,
   response: ServerResponse,
-  backend: ApiBackend,
+  backend: MeshBackend,
   followers: Followers,
 ): void {
   const stop = backend.logs.follow(service, (line) => followers.send(response, `${line}\n`));
@@ -59,30 +60,21 @@ function followLogs(
 }
 
 function parseLogRequest(query: URLSearchParams): LogRequest {
-  for (const name of query.keys()) {
-    if (!["service", "lines", "follow"].includes(name)) {
-      throw badQuery(
-        `found the parameter ${JSON.stringify(name)}; allowed: service, lines, follow`,
-      );
-    }
-  }
+  requireParameters(query, ["service", "lines", "follow"]);
   const service = query.get("service") ?? "";
   if (!SERVICE_NAME.test(service)) {
     throw badQuery(`found service=${JSON.stringify(service)}; allowed: a service's name`);
   }
-  const lines = query.get("lines") ?? String(LINES_DEFAULT);
-  if (!/^[0-9]{1,6}$/.test(lines) || Number(lines) > API_LOG_LINES_MAX) {
-    throw badQuery(`found lines=${JSON.stringify(lines)}; allowed: 0 to ${API_LOG_LINES_MAX}`);
-  }
+  const lines = wholeNumberOf(query, "lines", LINES_DEFAULT, API_LOG_LINES_MAX);
   const follow = query.get("follow") ?? "false";
   if (follow !== "true" && follow !== "false") {
     throw badQuery(`found follow=${JSON.stringify(follow)}; allowed: true, false`);
   }
-  return { service, lines: Number(lines), follow: follow === "true" };
+  return { service, lines, follow: follow === "true" };
 }
 
 /** A service that is placed elsewhere has its log there. */
-function requireHere(name: string, backend: ApiBackend): void {
+function requireHere(name: string, backend: MeshBackend): void {
   const runsHere = backend.status().engine.instances.some((each) => each.service === name);
   if (runsHere) return;
   const service = backend.service(name);
@@ -92,8 +84,4 @@ function requireHere(name: string, backend: ApiBackend): void {
   throw new ApiError(404, "not-here", `"${name}" does not run on this node; it runs ${elsewhere}`, {
     hint: hosts.length === 0 ? 'see why with "myco services"' : `ask there: myco logs ${name}`,
   });
-}
-
-function badQuery(message: string): ApiError {
-  return new ApiError(400, "query-invalid", message);
 }

@@ -12,16 +12,15 @@ import { ServiceError } from "../schema/service-rules.ts";
 import { readSlot, SLOT_KIND, type Slot, type SlotKind } from "../schema/slot.ts";
 import { FormatError } from "../schema/varint.ts";
 import { ApiError } from "./api-error.ts";
-import type { ApiBackend, WriteOutcome } from "./backend.ts";
+import type { MeshBackend, WriteOutcome } from "./backend.ts";
 import type {
   DeployAnswer,
   DeployedService,
   RevocationAnswer,
   UndeployAnswer,
 } from "./contract.ts";
-import { contentTypeOf, readBody, unsupportedType } from "./request-body.ts";
+import { contentTypeOf, JSON_TYPE, readBody, unsupportedType } from "./request-body.ts";
 
-const JSON_TYPE = "application/json";
 const PACKET_TYPE = "application/octet-stream";
 
 interface Refusal {
@@ -79,7 +78,10 @@ const REFUSALS: Readonly<Record<WriteRefusal | "log-failed", Refusal>> = {
 };
 
 /** `POST /deploy`: a manifest, or one signed record in a deploy packet. */
-export async function deploy(request: IncomingMessage, backend: ApiBackend): Promise<DeployAnswer> {
+export async function deploy(
+  request: IncomingMessage,
+  backend: MeshBackend,
+): Promise<DeployAnswer> {
   const type = contentTypeOf(request);
   if (type === JSON_TYPE) return deployManifest(await readBody(request), backend);
   if (type === PACKET_TYPE) return deployPacket(await readBody(request), backend);
@@ -87,7 +89,7 @@ export async function deploy(request: IncomingMessage, backend: ApiBackend): Pro
 }
 
 /** `DELETE /services/NAME`. */
-export async function undeploy(name: string, backend: ApiBackend): Promise<UndeployAnswer> {
+export async function undeploy(name: string, backend: MeshBackend): Promise<UndeployAnswer> {
   if (backend.service(name) === null) throw unknownService(name);
   const outcome = await backend.undeploy(name);
   if (!outcome.ok) throw refusalError(outcome.reason);
@@ -97,7 +99,7 @@ export async function undeploy(name: string, backend: ApiBackend): Promise<Undep
 /** `POST /revocations`: one record signed by the root key. */
 export async function revoke(
   request: IncomingMessage,
-  backend: ApiBackend,
+  backend: MeshBackend,
 ): Promise<RevocationAnswer> {
   const type = contentTypeOf(request);
   if (type !== PACKET_TYPE) throw unsupportedType(type, [PACKET_TYPE]);
@@ -115,7 +117,7 @@ export function unknownService(name: string): ApiError {
 }
 
 /** All are checked before the first is written, and go to the disk together; one that is refused leaves the others. */
-async function deployManifest(body: Buffer, backend: ApiBackend): Promise<DeployAnswer> {
+async function deployManifest(body: Buffer, backend: MeshBackend): Promise<DeployAnswer> {
   const specs = parseManifest(body);
   for (const spec of specs) requireEncodable(spec);
   const outcomes = await Promise.all(specs.map((spec) => backend.deploy(spec)));
@@ -128,7 +130,7 @@ async function deployManifest(body: Buffer, backend: ApiBackend): Promise<Deploy
   return { services: written };
 }
 
-async function deployPacket(body: Buffer, backend: ApiBackend): Promise<DeployAnswer> {
+async function deployPacket(body: Buffer, backend: MeshBackend): Promise<DeployAnswer> {
   const record = recordOf(body, backend);
   const slot = requireSlot(record, SLOT_KIND.service, "a service");
   const name = slot.tombstone ? null : nameOf(slot);
@@ -157,7 +159,7 @@ function requireEncodable(spec: ServiceSpec): void {
   }
 }
 
-function recordOf(body: Buffer, backend: ApiBackend): Uint8Array {
+function recordOf(body: Buffer, backend: MeshBackend): Uint8Array {
   try {
     return decodeDeployPacket(backend.crypto, body);
   } catch (error) {

@@ -1,6 +1,7 @@
-// The daemon's state in the words of the API.
+// The mesh's state in the words of the API.
 
 import type {
+  DaemonStatus,
   EngineInstanceAnswer,
   MemberAnswer,
   ServiceAnswer,
@@ -8,7 +9,6 @@ import type {
 } from "../api/contract.ts";
 import type { IoEngine } from "../io/engine.ts";
 import { SLOTS_MAX } from "../kernel/limits.ts";
-import { VERSION } from "../kernel/version.ts";
 import type { MemberView, ReplicaInterface, ServiceView } from "../node/interface.ts";
 import { MEMBER_STATUSES, type MemberStatus } from "../schema/frame.ts";
 import type { NodeId } from "../schema/node-id.ts";
@@ -29,16 +29,15 @@ export interface StatusSources {
   readonly startedAtMs: number;
 }
 
-export function statusAnswer(
+/** What the mesh adds to the daemon's status. */
+export function meshStatus(
   sources: StatusSources,
-  health: StatusAnswer["health"],
   dnsQueries: number,
   nowMs: number,
-): StatusAnswer {
-  const { replica, io, journal, runner } = sources;
+): Omit<StatusAnswer, keyof DaemonStatus> {
+  const { replica, journal, runner } = sources;
   const { slots, recordBytes } = replica.statistics;
   return {
-    version: VERSION,
     node: nodePart(sources, nowMs),
     cluster: {
       rootId: sources.rootId,
@@ -56,12 +55,6 @@ export function statusAnswer(
       waiting: runner.waiting.map(({ name, reason }) => ({ service: name, reason })),
     },
     network: networkPart(sources, dnsQueries),
-    process: {
-      pid: process.pid,
-      residentBytes: process.memoryUsage.rss(),
-      loopLagMs: Math.round(io.ticker.lagMs),
-    },
-    health,
   };
 }
 

@@ -1,6 +1,7 @@
 // The daemon's configuration: the file, and what the command line says instead.
 
 import { readFileSync } from "node:fs";
+import { parseUciFlowSettings } from "../flow/uci/flow-options.ts";
 import { type Configuration, parseConfiguration } from "../schema/configuration.ts";
 import { canonicalEndpoint } from "../schema/endpoint.ts";
 
@@ -24,7 +25,15 @@ export function loadConfiguration(
   overrides: ConfigurationOverrides,
 ): Configuration {
   const text = file === null ? "" : readFileSync(file, "utf8");
-  return override(parseConfiguration(text, file ?? "the defaults"), overrides);
+  const configuration = parseConfiguration(text, file ?? "the defaults");
+  return override(withUci(configuration), overrides);
+}
+
+/** The flow plane's settings as the router's own configuration has them, where one is named. */
+function withUci(configuration: Configuration): Configuration {
+  const { uci } = configuration;
+  if (uci === null) return configuration;
+  return { ...configuration, flow: parseUciFlowSettings(readFileSync(uci, "utf8"), uci) };
 }
 
 function override(base: Configuration, overrides: ConfigurationOverrides): Configuration {

@@ -45,8 +45,11 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   recordCrashes(recorder, logger, configuration.dataDir);
   noteRuntime(events);
   const stopAsked = awaitSignal(events);
+  const reloadAsked = awaitReloads(events);
+  const readConfiguration = () => loadConfiguration(options.configurationFile, options.overrides);
   try {
-    const node = await RunningNode.start({ configuration, events, recorder });
+    const node = await RunningNode.start({ configuration, readConfiguration, events, recorder });
+    reloadAsked(() => void node.reload());
     await stopAsked;
     return finish((await node.stop()) ? EXIT_OK : EXIT_FAILED);
   } catch (error) {
@@ -70,8 +73,23 @@ function awaitSignal(events: EventLog): Promise<void> {
       asked = true;
       resolve();
     };
-    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, take);
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, take);
   });
+}
+
+/** SIGHUP asks to read the configuration again; one that comes before the node is up is answered then. */
+function awaitReloads(events: EventLog): (reload: () => void) => void {
+  let reload: (() => void) | null = null;
+  let isWaiting = false;
+  process.on("SIGHUP", () => {
+    events.note("info", "signal", "SIGHUP was received: the configuration is read again");
+    if (reload === null) isWaiting = true;
+    else reload();
+  });
+  return (found) => {
+    reload = found;
+    if (isWaiting) found();
+  };
 }
 
 /** The last events go to disk before the process ends: nothing of it can be trusted any more. */

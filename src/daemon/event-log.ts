@@ -35,8 +35,22 @@ export class EventLog {
     const suppressed = this.#count(kind, nowMs);
     if (suppressed === null) return;
     const extra = suppressed > 0 ? { ...fields, suppressedBefore: suppressed } : fields;
-    this.#recorder.record(nowMs, kind, { level, ...extra });
-    this.#logger[level](extra, message);
+    this.tell(level, kind, message, extra);
+  }
+
+  /** A log that writes what matters at least so much; the recorder is shared. */
+  child(level: LogLevel): EventLog {
+    return new EventLog(this.#logger.child({}, { level }), this.#recorder, this.#nowMs);
+  }
+
+  setLevel(level: LogLevel): void {
+    this.#logger.level = level;
+  }
+
+  /** Written and recorded every time: whoever calls bounds how often. */
+  tell(level: LogLevel, kind: string, message: string, fields: object): void {
+    this.#recorder.record(this.#nowMs(), kind, { level, ...fields });
+    this.#logger[level](fields, message);
   }
 
   /** Only for the recorder: samples and the like. */

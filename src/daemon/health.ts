@@ -1,6 +1,7 @@
 // What is wrong with this node right now, in words. An empty list is a healthy node.
 
-import type { HealthAnswer, HealthProblem } from "../api/contract.ts";
+import type { HealthProblem } from "../api/contract.ts";
+import type { FlowStatus } from "../flow/status.ts";
 import type { MemberView } from "../node/interface.ts";
 import type { TimedInstance } from "./service-runner.ts";
 
@@ -11,8 +12,8 @@ const EXPIRY_NOTICE_MS = 14 * 24 * 3_600_000;
 const LAG_MAX_MS = 1_000;
 const DAY_MS = 24 * 3_600_000;
 
-/** What health is judged by. */
-export interface HealthSources {
+/** What the mesh's health is judged by. */
+export interface MeshHealthSources {
   readonly nowMs: number;
   readonly uptimeMs: number;
   /** Why the log takes no writes, or null. */
@@ -26,37 +27,49 @@ export interface HealthSources {
   readonly hasSeeds: boolean;
   readonly unresolvedPeers: readonly string[];
   readonly instances: readonly TimedInstance[];
-  readonly loopLagMs: number;
 }
 
-export function judgeHealth(sources: HealthSources): HealthAnswer {
-  const problems = [
+export function meshProblems(sources: MeshHealthSources): HealthProblem[] {
+  return [
     logProblem(sources),
     exclusion(sources),
     expiry(sources),
     isolation(sources),
     unresolvedPeers(sources),
     dnsProblem(sources),
-    lag(sources),
     ...sources.instances.map(instanceProblem),
   ].filter((problem) => problem !== null);
-  return { ok: problems.length === 0, problems };
 }
 
-function logProblem({ logProblem }: HealthSources): HealthProblem | null {
+export function flowProblems({ phase, problem, frozen, link }: FlowStatus): HealthProblem[] {
+  if (problem !== null) return [{ code: "flow-impaired", message: `flow: ${problem}` }];
+  if (phase !== "running" || !frozen) return [];
+  const line = link === "down" || link === "gone" ? `; the interface is ${link}` : "";
+  const message = `flow: the loop is frozen and keeps the last stable rates${line}; "myco flow status" says why`;
+  return [{ code: "flow-frozen", message }];
+}
+
+/** @param loopLagMs the latest that a tick came within the last minute */
+export function lagProblems(loopLagMs: number): HealthProblem[] {
+  if (loopLagMs < LAG_MAX_MS) return [];
+  const message = `the daemon was held up for ${Math.round(loopLagMs)} ms within the last minute; the machine may be overloaded`;
+  return [{ code: "lagging", message }];
+}
+
+function logProblem({ logProblem }: MeshHealthSources): HealthProblem | null {
   if (logProblem === null) return null;
   const message = `the log cannot be written (${logProblem}); writes are refused until it can be again`;
   return { code: "log-failed", message };
 }
 
-function exclusion({ excluded }: HealthSources): HealthProblem | null {
+function exclusion({ excluded }: MeshHealthSources): HealthProblem | null {
   if (!excluded) return null;
   const message =
     "this node's certificate was revoked or has expired; the cluster's operator can invite it anew";
   return { code: "excluded", message };
 }
 
-function expiry({ members, nowMs, excluded }: HealthSources): HealthProblem | null {
+function expiry({ members, nowMs, excluded }: MeshHealthSources): HealthProblem | null {
   const self = members.find((member) => member.self);
   if (self === undefined || excluded || self.notAfterMs - nowMs > EXPIRY_NOTICE_MS) return null;
   const days = Math.max(0, Math.floor((self.notAfterMs - nowMs) / DAY_MS));
@@ -70,7 +83,7 @@ function isolation({
   synced,
   hasSeeds,
   excluded,
-}: HealthSources): HealthProblem | null {
+}: MeshHealthSources): HealthProblem | null {
   if (excluded || uptimeMs < JOIN_PATIENCE_MS) return null;
   const known = members.filter(({ self }) => !self);
   const others = known.filter(({ status }) => status !== "left");
@@ -88,20 +101,14 @@ function isolation({
   return { code: "alone", message };
 }
 
-function unresolvedPeers({ unresolvedPeers, uptimeMs }: HealthSources): HealthProblem | null {
+function unresolvedPeers({ unresolvedPeers, uptimeMs }: MeshHealthSources): HealthProblem | null {
   if (unresolvedPeers.length === 0 || uptimeMs < JOIN_PATIENCE_MS) return null;
   const message = `no address is found for ${unresolvedPeers.join(", ")}; check "peers" in the configuration`;
   return { code: "peer-unresolved", message };
 }
 
-function dnsProblem({ dnsProblem }: HealthSources): HealthProblem | null {
+function dnsProblem({ dnsProblem }: MeshHealthSources): HealthProblem | null {
   return dnsProblem === null ? null : { code: "dns-unavailable", message: dnsProblem };
-}
-
-function lag({ loopLagMs }: HealthSources): HealthProblem | null {
-  if (loopLagMs < LAG_MAX_MS) return null;
-  const message = `the daemon was held up for ${Math.round(loopLagMs)} ms within the last minute; the machine may be overloaded`;
-  return { code: "lagging", message };
 }
 
 function instanceProblem({ name, state, detail }: TimedInstance): HealthProblem | null {

@@ -1,134 +1,174 @@
-// The composition: one node with its log, its mesh, its services, its DNS and its API, given
-// real ports and run by one event loop.
+// The composition: the planes that the configuration asks for, the API over both, and the
+// reload of what may change while they run.
 
+import { mkdirSync } from "node:fs";
+import { hostname } from "node:os";
+import { dirname, join } from "node:path";
+import type { ApiBackend, FlowBackend, MeshBackend, ReloadOutcome } from "../api/backend.ts";
+import type {
+  DaemonStatus,
+  HealthAnswer,
+  RouterStatusAnswer,
+  StatusAnswer,
+} from "../api/contract.ts";
 import { EventHub, Followers } from "../api/event-hub.ts";
 import { ApiServer } from "../api/server.ts";
-import { EMBEDDED_TIMING_DEFAULTS, EmbeddedEngine } from "../engine/embedded.ts";
-import type { Engine, OnInstanceState } from "../engine/engine.ts";
-import { RECONCILE_DEFAULTS } from "../engine/reconcile.ts";
-import { NodeCrypto } from "../io/crypto.ts";
-import { IoEngine } from "../io/engine.ts";
-import { SystemRandom } from "../io/random.ts";
-import { SERVICE_LOG_BYTES } from "../kernel/limits.ts";
-import type { Crypto, Endpoint } from "../kernel/ports.ts";
-import { readCertificate } from "../net/certificate.ts";
-import { type Identity, identityFromSeed } from "../net/identity.ts";
-import { type LocalInfo, type ReplicaEvent, TICK_MS } from "../node/interface.ts";
-import { Replica } from "../node/replica.ts";
+import { lockData } from "../io/data-lock.ts";
+import { assert } from "../kernel/assert.ts";
+import type { Endpoint } from "../kernel/ports.ts";
+import { VERSION } from "../kernel/version.ts";
 import type { Configuration } from "../schema/configuration.ts";
-import { type NodeId, nodeIdOf } from "../schema/node-id.ts";
-import type { StatusSources } from "./answers.ts";
-import { ClusterView } from "./cluster-view.ts";
-import { ClusterDirectory, hostOf } from "./dns-directory.ts";
-import { DnsServer } from "./dns-server.ts";
+import type { NodeId } from "../schema/node-id.ts";
+import { changedSettings } from "./changed-settings.ts";
 import type { EventLog } from "./event-log.ts";
 import type { FlightRecorder } from "./flight-recorder.ts";
-import { idleEngine } from "./idle-engine.ts";
-import { JournalKeeper } from "./journal-keeper.ts";
-import { localInfo } from "./local-info.ts";
-import { NodeBackend } from "./node-backend.ts";
-import { type NodeFiles, NodeFilesError, readNodeFiles } from "./node-files.ts";
-import { noteReplicaEvent } from "./replica-events.ts";
-import { Seeds } from "./seeds.ts";
-import { ServiceRunner } from "./service-runner.ts";
-import { WriteDesk } from "./write-desk.ts";
+import { FlowRunner } from "./flow-runner.ts";
+import { flowProblems, lagProblems } from "./health.ts";
+import { MeshPlane } from "./mesh-plane.ts";
 
-/** How often the machine's own addresses are looked at again. */
-const LOCAL_INFO_INTERVAL_MS = 30_000;
-/** How often the recorder takes a sample of the counters. */
-const SAMPLE_INTERVAL_MS = 10_000;
-/** How long the others may take to hear that this node goes. */
-const FAREWELL_MS = 500;
-/** Beyond the engine's own patience with a service that does not end. */
-const SERVICES_STOP_MS = EMBEDDED_TIMING_DEFAULTS.stopTimeoutMs + 5_000;
 const API_STOP_MS = 2_000;
-const LOG_SETTLE_MS = 10_000;
-/** Where programs are looked up when the daemon was started without a PATH. */
-const PATH_DEFAULT = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export interface RunningNodeOptions {
   readonly configuration: Configuration;
+  /** Reads the configuration again. Throws for one that cannot be read or has mistakes. */
+  readonly readConfiguration: () => Configuration;
   readonly events: EventLog;
   readonly recorder: FlightRecorder;
 }
 
 /** What the constructor is given beside the options. */
 interface Ground {
-  readonly crypto: Crypto;
-  readonly files: NodeFiles;
-  readonly identity: Identity;
-  readonly io: IoEngine;
+  readonly hub: EventHub;
+  readonly followers: Followers;
+  readonly mesh: MeshPlane | null;
+  /** Lets go of the data folder, where no mesh holds it. */
+  readonly unlock: () => void;
 }
 
-export class RunningNode {
-  readonly nodeId: NodeId;
+export class RunningNode implements ApiBackend {
+  readonly events: EventHub;
   readonly #options: RunningNodeOptions;
-  readonly #io: IoEngine;
-  readonly #journal: JournalKeeper;
-  readonly #replica: Replica;
-  readonly #view: ClusterView;
-  readonly #seeds: Seeds;
-  readonly #runner: ServiceRunner;
-  readonly #dns: DnsServer;
-  readonly #hub: EventHub;
+  readonly #ground: Ground;
+  readonly #flow: FlowRunner;
   readonly #api: ApiServer;
-  #info: LocalInfo;
-  #nextInfoMs: number;
-  #nextSampleMs = 0;
+  readonly #startedAtMs = Date.now();
+  /** What is in force. */
+  #configuration: Configuration;
+  #reloading: Promise<unknown> = Promise.resolve();
   #stopping: Promise<boolean> | null = null;
 
   /**
-   * Brings a node up: reads its files, takes its folder and sockets, replays its log.
+   * Brings the planes up.
    * @throws NodeFilesError, DataLockError, ListenError, LogFormatError, LogFileError,
-   *   SocketError, each with a message that says what to do
+   *   SocketError, FlowRequirementsError, each with a message that says what to do
    */
   static async start(options: RunningNodeOptions): Promise<RunningNode> {
-    const { dataDir, listen } = options.configuration;
-    const crypto = new NodeCrypto();
-    const files = readNodeFiles(dataDir);
-    const identity = checkedIdentity(crypto, files, dataDir);
-    const io = await IoEngine.open({ dataDir, listen, tickMs: TICK_MS });
+    const { configuration, events } = options;
+    const followers = new Followers();
+    const hub = new EventHub(followers);
+    let node: RunningNode | null = null;
+    const daemonStatus = (): DaemonStatus => {
+      assert(node !== null, "nobody asks before the API listens");
+      return node.#daemonStatus();
+    };
+    const mesh = configuration.mesh.enabled
+      ? await MeshPlane.open({ configuration, events, hub, daemonStatus })
+      : null;
+    const unlock = mesh === null ? lockFolder(configuration.dataDir) : () => {};
     try {
-      const node = new RunningNode(options, { crypto, files, identity, io });
+      node = new RunningNode(options, { hub, followers, mesh, unlock });
       await node.#begin();
       return node;
     } catch (error) {
-      await io.close();
+      await mesh?.discard();
+      unlock();
       throw error;
     }
   }
 
   private constructor(options: RunningNodeOptions, ground: Ground) {
     const { configuration, events } = options;
-    const { io, files, identity } = ground;
-    const nowMs = (): number => io.clock.nowMs();
-    this.nodeId = identity.nodeId;
     this.#options = options;
-    this.#io = io;
-    this.#info = localInfo(configuration, identity.nodeId, io.udp.bound);
-    this.#nextInfoMs = io.clock.monotonicMs() + LOCAL_INFO_INTERVAL_MS;
-    this.#seeds = new Seeds(configuration.peers, files.seeds);
-    const followers = new Followers();
-    this.#hub = new EventHub(followers);
-    const restored: Uint8Array[] = [];
-    this.#journal = new JournalKeeper(io.logFile, (record) => restored.push(record), events, nowMs);
-    this.#replica = this.#createReplica(ground, nowMs());
-    this.#journal.attach(this.#replica);
-    for (const record of restored) this.#replica.restore(record);
-    this.#view = new ClusterView(this.#replica);
-    this.#runner = this.#createRunner(nowMs);
-    this.#dns = new DnsServer(configuration.dns, new ClusterDirectory(this.#view));
-    this.#api = this.#createApi(ground, followers, nowMs);
-    this.#connectHub();
+    this.#ground = ground;
+    this.#configuration = configuration;
+    this.events = ground.hub;
+    this.#flow = new FlowRunner({
+      settings: configuration.flow,
+      dataDir: configuration.dataDir,
+      runDir: join(dirname(configuration.socket), "flow"),
+      events: events.child(configuration.flow.logLevel),
+      hub: ground.hub,
+    });
+    this.#api = new ApiServer({
+      socketPath: configuration.socket,
+      backend: this,
+      followers: ground.followers,
+      onFailure: (error, request) => {
+        const fields = { request, error: error.stack };
+        events.note("error", "api-failure", "a request could not be answered", fields);
+      },
+    });
   }
 
-  /** Where the mesh listens, ports resolved. */
+  /** @throws AssertionError when the mesh is off */
+  get nodeId(): NodeId {
+    assert(this.#ground.mesh !== null, "a node of a cluster is meant");
+    return this.#ground.mesh.nodeId;
+  }
+
+  /** Where the mesh listens, ports resolved; nowhere when it is off. */
   get listening(): readonly Endpoint[] {
-    return this.#io.udp.bound;
+    return this.#ground.mesh?.listening ?? [];
+  }
+
+  get mesh(): MeshBackend | null {
+    return this.#ground.mesh?.backend ?? null;
+  }
+
+  get flow(): FlowBackend | null {
+    return this.#flow.backend;
+  }
+
+  health(): HealthAnswer {
+    const { mesh } = this.#ground;
+    const problems = [
+      ...(mesh?.backend.problems() ?? []),
+      ...(this.flow === null ? [] : flowProblems(this.flow.status())),
+      ...lagProblems(this.#lagMs),
+    ];
+    return { ok: problems.length === 0, problems };
+  }
+
+  status(): StatusAnswer | RouterStatusAnswer {
+    const { mesh } = this.#ground;
+    if (mesh !== null) return mesh.backend.status();
+    const startedAtMs = this.#startedAtMs;
+    const uptimeMs = Math.max(0, Date.now() - startedAtMs);
+    const name = this.#configuration.hostname ?? hostname();
+    return {
+      ...this.#daemonStatus(),
+      node: { hostname: name, startedAtMs, uptimeMs },
+      cluster: null,
+    };
+  }
+
+  readFlight(): Uint8Array {
+    return this.#options.recorder.read();
+  }
+
+  writeFlight(): string {
+    return this.#options.recorder.writeFile(this.#configuration.dataDir, Date.now());
+  }
+
+  /** One at a time: what two ask for at once is done in turn. */
+  reload(): Promise<ReloadOutcome> {
+    const done = this.#reloading.then(() => this.#reload());
+    this.#reloading = done;
+    return done;
   }
 
   /**
-   * Goes on purpose: tells the others, stops the services, finishes the log, gives all back.
+   * Ends both planes on purpose and gives all back.
    * @returns whether everything ended as it should
    */
   stop(): Promise<boolean> {
@@ -136,78 +176,68 @@ export class RunningNode {
     return this.#stopping;
   }
 
+  get #lagMs(): number {
+    return Math.max(this.#ground.mesh?.lagMs ?? 0, this.#flow.lagMs);
+  }
+
   async #begin(): Promise<void> {
-    const { damaged } = this.#journal.report;
-    this.#noteOpened();
+    const { mesh } = this.#ground;
+    const { socket, flow } = this.#configuration;
     await this.#api.listen();
-    await this.#dns.open();
-    if (this.#dns.problem !== null) {
-      this.#options.events.note("error", "dns-unavailable", this.#dns.problem);
+    try {
+      await this.#flow.start(mesh === null);
+      await mesh?.begin();
+    } catch (error) {
+      await this.#api.close();
+      throw error;
     }
-    // A rotten last record looks like a torn one: any damage may have cost what was acknowledged.
-    this.#replica.start(this.#io.clock.nowMs(), damaged !== null);
-    this.#io.start({
-      onDatagram: (datagram, from, nowMs) => this.#replica.receive(datagram, from, nowMs),
-      onTick: (nowMs) => this.#tick(nowMs),
-    });
-    this.#options.events.note("info", "started", "the node is up", {
-      node: this.nodeId,
-      hostname: this.#info.hostname,
-      endpoints: this.#info.endpoints,
-      listening: this.#io.udp.bound,
-      socket: this.#options.configuration.socket,
-    });
+    const facts = { ...mesh?.facts, flow: flow.enabled ? flow.mode : "off", socket };
+    this.#options.events.note("info", "started", "the node is up", facts);
   }
 
-  #tick(nowMs: number): void {
-    const monotonicMs = this.#io.clock.monotonicMs();
-    void this.#seeds.tick(monotonicMs);
-    this.#replica.tick(nowMs);
-    if (monotonicMs >= this.#nextInfoMs) this.#refreshInfo(monotonicMs, nowMs);
-    if (monotonicMs >= this.#nextSampleMs) this.#sample(monotonicMs);
-    this.#view.refresh(nowMs);
-    this.#runner.tick(monotonicMs, nowMs);
-    this.#journal.tick(monotonicMs);
+  async #reload(): Promise<ReloadOutcome> {
+    const { events, readConfiguration } = this.#options;
+    let wanted: Configuration;
+    try {
+      wanted = readConfiguration();
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : String(error);
+      const message = "the configuration was refused; the settings in force stay";
+      events.note("error", "reload-refused", message, { problem });
+      return { ok: false, problems: [problem] };
+    }
+    const answer = changedSettings(this.#configuration, wanted);
+    await this.#apply(wanted);
+    const message =
+      answer.restart.length === 0
+        ? "the configuration was read again"
+        : "the configuration was read again; some of it waits for a restart";
+    events.note("info", "reload", message, answer);
+    this.#ground.hub.publish("reload", answer);
+    return { ok: true, ...answer };
   }
 
-  /** Addresses come and go with DHCP and cables. */
-  #refreshInfo(monotonicMs: number, nowMs: number): void {
-    this.#nextInfoMs = monotonicMs + LOCAL_INFO_INTERVAL_MS;
-    const info = localInfo(this.#options.configuration, this.nodeId, this.#io.udp.bound);
-    if (JSON.stringify(info) === JSON.stringify(this.#info)) return;
-    this.#info = info;
-    this.#options.events.note("info", "addresses-changed", "the node is reached elsewhere now", {
-      endpoints: info.endpoints,
-    });
-    this.#replica.publishInfo(info, nowMs);
-  }
-
-  #sample(monotonicMs: number): void {
-    this.#nextSampleMs = monotonicMs + SAMPLE_INTERVAL_MS;
-    this.#options.events.record("sample", {
-      ...this.#replica.statistics,
-      ...this.#io.udp.statistics,
-      residentBytes: process.memoryUsage.rss(),
-      lagMs: Math.round(this.#io.ticker.lagMs),
-      log: this.#journal.log.state,
-    });
+  /** What `changedSettings` calls applied. */
+  async #apply({ flow, log, uci }: Configuration): Promise<void> {
+    const before = this.#configuration;
+    this.#configuration = { ...before, flow, uci, log: { ...before.log, level: log.level } };
+    this.#options.events.setLevel(log.level);
+    await this.#flow.reconfigure(flow);
   }
 
   async #wind(): Promise<boolean> {
     const { events } = this.#options;
-    events.note("info", "stopping", "the node says goodbye and stops its services");
-    this.#replica.leave(this.#io.clock.nowMs());
-    const [servicesEnded] = await Promise.all([
-      this.#runner.close(SERVICES_STOP_MS),
-      sleep(FAREWELL_MS),
+    const { mesh, unlock } = this.#ground;
+    events.note("info", "stopping", "the node ends its planes");
+    await this.#reloading;
+    const [servicesEnded = true] = await Promise.all([
+      mesh?.leave(),
+      this.#flow.stop(),
       Promise.race([this.#api.close(), sleep(API_STOP_MS)]),
     ]);
     this.#api.destroy();
-    await this.#dns.close();
-    this.#io.ticker.stop();
-    const logDurable = await this.#journal.settle(LOG_SETTLE_MS);
-    // A disk that never answers keeps its file; the process ends all the same.
-    if (this.#journal.log.state !== "writing") await this.#io.close();
+    const logDurable = (await mesh?.close()) ?? true;
+    unlock();
     if (servicesEnded && logDurable) {
       events.note("info", "stopped", "the node has stopped");
     } else {
@@ -217,137 +247,28 @@ export class RunningNode {
     return servicesEnded && logDurable;
   }
 
-  #createReplica({ crypto, files, identity, io }: Ground, nowMs: number): Replica {
-    return new Replica({
-      crypto,
-      random: new SystemRandom(),
-      signer: identity.signer,
-      certificate: files.certificate,
-      rootPublicKey: files.rootPublicKey,
-      info: this.#info,
-      seeds: this.#seeds.endpoints,
-      journal: this.#journal.log,
-      send: (packet, to) => io.udp.send(packet, to),
-      nowMs,
-      onEvent: (event) => this.#replicaEvent(event),
-    });
-  }
-
-  #createRunner(nowMs: () => number): ServiceRunner {
-    const { stableWaitMs, maxConcurrentStarts } = this.#options.configuration.engine;
-    return new ServiceRunner({
-      replica: this.#replica,
-      view: this.#view,
-      reconcile: { ...RECONCILE_DEFAULTS, stableWaitMs, maxConcurrentStarts },
-      events: this.#options.events,
-      createEngine: (onState) => this.#createEngine(onState),
-      nowMs,
-    });
-  }
-
-  #createEngine(onState: OnInstanceState): Engine {
-    const { engine } = this.#options.configuration;
-    if (engine.kind === "none") return idleEngine;
-    return new EmbeddedEngine(
-      {
-        workDir: engine.workDir,
-        nodeId: this.nodeId,
-        address: engine.address ?? hostOf(this.#info.endpoints[0] ?? "127.0.0.1:0"),
-        path: process.env.PATH ?? PATH_DEFAULT,
-        timing: EMBEDDED_TIMING_DEFAULTS,
-        logBytesMax: SERVICE_LOG_BYTES,
+  #daemonStatus(): DaemonStatus {
+    const flow = this.flow?.status();
+    return {
+      version: VERSION,
+      process: {
+        pid: process.pid,
+        residentBytes: process.memoryUsage.rss(),
+        loopLagMs: Math.round(this.#lagMs),
       },
-      onState,
-    );
-  }
-
-  #createApi({ crypto, files, io }: Ground, followers: Followers, nowMs: () => number): ApiServer {
-    const { configuration, events, recorder } = this.#options;
-    const sources: StatusSources = {
-      replica: this.#replica,
-      rootId: nodeIdOf(crypto, files.rootPublicKey),
-      view: this.#view,
-      io,
-      journal: this.#journal,
-      runner: this.#runner,
-      engineKind: configuration.engine.kind,
-      startedAtMs: nowMs(),
+      health: this.health(),
+      flow:
+        flow === undefined
+          ? null
+          : { mode: flow.mode, phase: flow.phase, device: flow.device, problem: flow.problem },
     };
-    const backend = new NodeBackend({
-      crypto,
-      sources,
-      hub: this.#hub,
-      desk: new WriteDesk(this.#replica, () => this.#journal.flush(), nowMs),
-      seeds: this.#seeds,
-      dns: this.#dns,
-      events,
-      recorder,
-      dataDir: configuration.dataDir,
-    });
-    return new ApiServer({
-      socketPath: configuration.socket,
-      backend,
-      followers,
-      onFailure: (error, request) => {
-        const fields = { request, error: error.stack };
-        events.note("error", "api-failure", "a request could not be answered", fields);
-      },
-    });
-  }
-
-  #noteOpened(): void {
-    const { events } = this.#options;
-    const { damaged, records } = this.#journal.report;
-    for (const reason of this.#io.udp.skipped) events.note("warn", "listen-skipped", reason);
-    events.note("debug", "log-read", "the log was read back", { records });
-    if (damaged === null) return;
-    const message =
-      damaged.kind === "corrupt"
-        ? "the log was damaged and cut; the other nodes have the rest"
-        : "the log's last write was torn and cut; nothing acknowledged is lost";
-    events.note("warn", "log-damaged", message, damaged);
-  }
-
-  #connectHub(): void {
-    const { events } = this.#options;
-    this.#view.onMemberStatus = (nodeId, status) => {
-      events.note("info", "member", `member ${nodeId} is ${status}`, { nodeId, status });
-      this.#hub.publish("member", { nodeId, status });
-    };
-    this.#runner.onInstance = (service, state, detail) =>
-      this.#hub.publish("instance", { service, state, detail });
-    this.#journal.onHealth = (problem) => {
-      if (problem === null) this.#hub.publish("log-recovered", {});
-      else this.#hub.publish("log-failure", { message: problem });
-    };
-  }
-
-  #replicaEvent(event: ReplicaEvent): void {
-    noteReplicaEvent(this.#options.events, event);
-    if (event.kind === "first-sync") this.#hub.publish("synced", {});
-    else if (event.kind === "revoked") this.#hub.publish("excluded", {});
-    else if (event.kind === "slot-applied") this.#slotApplied(event);
-  }
-
-  #slotApplied({ slotKind, key, tombstone }: ReplicaEvent & { kind: "slot-applied" }): void {
-    if (slotKind === "service") this.#hub.publish("service", { key, deleted: tombstone });
-    if (slotKind === "revocation") this.#hub.publish("revocation", { nodeId: key });
   }
 }
 
-/** @throws NodeFilesError when the files of the data folder do not belong together */
-function checkedIdentity(crypto: Crypto, files: NodeFiles, dataDir: string): Identity {
-  const identity = identityFromSeed(crypto, files.keySeed);
-  const certificate = readCertificate(crypto, files.rootPublicKey, files.certificate);
-  if (certificate?.nodeId === identity.nodeId) return identity;
-  const found =
-    certificate === null
-      ? "node.cert is not signed by the cluster's root key in root.pub"
-      : "node.cert is for another key than node.key";
-  throw new NodeFilesError(
-    "ERR_NODE_FILES",
-    `The files in ${dataDir} do not belong together: ${found}. Put them back from a copy, or remove the folder and join the cluster anew.`,
-  );
+/** Takes the data folder; makes it where missing. @returns lets go of it. @throws DataLockError */
+function lockFolder(dataDir: string): () => void {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  return lockData(dataDir);
 }
 
 function sleep(ms: number): Promise<void> {

@@ -153,7 +153,7 @@ export class SystemChildren implements Children {
  * The path of `program`, so that a missing one is told as such and not as a failure of what watches it.
  * @throws a system error: ENOENT, EACCES
  */
-function findProgram(program: string): string {
+export function findProgram(program: string): string {
   if (program.includes("/")) {
     accessSync(program, constants.X_OK);
     return program;

@@ -10,7 +10,7 @@ const LAG_WINDOW_MS = 30_000;
  * the others asked for in the meantime is told by the clock, not by the number of ticks.
  */
 export class Ticker {
-  readonly #intervalMs: number;
+  #intervalMs: number;
   readonly #clock: SystemClock;
   #onTick: () => void = () => {};
   #timer: NodeJS.Timeout | null = null;
@@ -32,6 +32,16 @@ export class Ticker {
   start(onTick: () => void): void {
     this.#onTick = onTick;
     this.#dueMs = this.#clock.monotonicMs() + this.#intervalMs;
+    this.#wait();
+  }
+
+  /** Ticks come at this pace from now on. */
+  setInterval(intervalMs: number): void {
+    if (intervalMs === this.#intervalMs) return;
+    this.#intervalMs = intervalMs;
+    if (this.#timer === null) return;
+    clearTimeout(this.#timer);
+    this.#dueMs = this.#clock.monotonicMs() + intervalMs;
     this.#wait();
   }
 

@@ -57,6 +57,7 @@ export function status(rootId: string): StatusAnswer {
       dnsQueries: 0,
     },
     health: { ok: true, problems: [] },
+    flow: null,
   };
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type HealthSources, judgeHealth } from "../../src/daemon/health.ts";
+import { lagProblems, type MeshHealthSources, meshProblems } from "../../src/daemon/health.ts";
 import type { MemberView } from "../../src/node/interface.ts";
 
 const DAY_MS = 86_400_000;
@@ -9,7 +9,7 @@ function member(nodeId: string, status: MemberView["status"], self = false): Mem
   return { nodeId, self, status, notAfterMs: NOW_MS + 90 * DAY_MS } as MemberView;
 }
 
-const well: HealthSources = {
+const well: MeshHealthSources = {
   nowMs: NOW_MS,
   uptimeMs: 60_000,
   logProblem: null,
@@ -20,16 +20,16 @@ const well: HealthSources = {
   hasSeeds: true,
   unresolvedPeers: [],
   instances: [],
-  loopLagMs: 3,
 };
 
-function codes(change: Partial<HealthSources>): string[] {
-  return judgeHealth({ ...well, ...change }).problems.map(({ code }) => code);
+function codes(change: Partial<MeshHealthSources>): string[] {
+  return meshProblems({ ...well, ...change }).map(({ code }) => code);
 }
 
 describe("the health of a node", () => {
   it("is good when nothing is wrong", () => {
-    expect(judgeHealth(well)).toEqual({ ok: true, problems: [] });
+    expect(meshProblems(well)).toEqual([]);
+    expect(lagProblems(3)).toEqual([]);
   });
 
   it("is good for a cluster of one that names nobody else", () => {
@@ -39,10 +39,10 @@ describe("the health of a node", () => {
   it("names each thing that is wrong", () => {
     expect(codes({ logProblem: "ENOSPC" })).toEqual(["log-failed"]);
     expect(codes({ dnsProblem: "the port is taken" })).toEqual(["dns-unavailable"]);
-    expect(codes({ loopLagMs: 5_000 })).toEqual(["lagging"]);
+    expect(lagProblems(5_000).map(({ code }) => code)).toEqual(["lagging"]);
     expect(codes({ synced: false })).toEqual(["not-synced"]);
     expect(codes({ unresolvedPeers: ["attic:7946"] })).toEqual(["peer-unresolved"]);
-    expect(codes({ logProblem: "EIO", loopLagMs: 5_000 })).toEqual(["log-failed", "lagging"]);
+    expect(codes({ logProblem: "EIO", synced: false })).toEqual(["log-failed", "not-synced"]);
   });
 
   it("is bad while nobody else is in reach, and good again when the rest has left on purpose", () => {
@@ -64,7 +64,7 @@ describe("the health of a node", () => {
 
   it("warns of a certificate that ends soon", () => {
     const self = { ...member("a", "alive", true), notAfterMs: NOW_MS + 3.5 * DAY_MS };
-    const { problems } = judgeHealth({ ...well, members: [self, member("b", "alive")] });
+    const problems = meshProblems({ ...well, members: [self, member("b", "alive")] });
     expect(problems).toMatchObject([{ code: "certificate-expiring" }]);
     expect(problems[0]!.message).toContain("in 3 days");
   });
@@ -75,7 +75,7 @@ describe("the health of a node", () => {
       { ...instance, state: "starting", detail: "" } as const,
       { ...instance, name: "db", state: "backoff", detail: "exited with code 1" } as const,
     ];
-    expect(judgeHealth({ ...well, instances }).problems).toEqual([
+    expect(meshProblems({ ...well, instances })).toEqual([
       { code: "service-failing", message: "service db is backoff: exited with code 1" },
     ]);
   });

@@ -31,6 +31,8 @@ export interface SmallNodeOptions {
   readonly roles?: number;
   /** Where DNS listens; default: nowhere. */
   readonly dnsListen?: string;
+  /** Further lines of the configuration. */
+  readonly more?: string;
   /** An earlier node's folder, to start again in it. */
   readonly folder?: string;
 }
@@ -44,6 +46,8 @@ export interface SmallNode {
   readonly logLines: string[];
   readonly recorder: FlightRecorder;
   stop(): Promise<boolean>;
+  /** Other further lines, for the next reload. */
+  rewrite(more: string): void;
 }
 
 /** Makes the files of a new node of `root`'s cluster. */
@@ -74,17 +78,20 @@ export async function startSmallNode(options: SmallNodeOptions = {}): Promise<Sm
     options.folder === undefined
       ? writeIdentity(dataDir, options.root ?? newRoot(), options)
       : null;
-  const configuration = parseConfiguration(
-    `dataDir: ${dataDir}\nsocket: ${socket}\nlisten: ["127.0.0.1:0"]\ndns: { listen: ${options.dnsListen ?? false} }\nengine: { stableWait: 200ms }`,
-    "test.yaml",
-  );
+  const common = `dataDir: ${dataDir}\nsocket: ${socket}\nlisten: ["127.0.0.1:0"]\ndns: { listen: ${options.dnsListen ?? false} }\nengine: { stableWait: 200ms }\n`;
+  let more = options.more ?? "";
+  const readConfiguration = () => parseConfiguration(common + more, "test.yaml");
+  const configuration = readConfiguration();
   const logLines: string[] = [];
   const logger = createLogger({ level: "debug", format: "json" }, (line) => logLines.push(line));
   const recorder = new FlightRecorder();
   const events = new EventLog(logger, recorder, Date.now);
-  const node = await RunningNode.start({ configuration, events, recorder });
+  const node = await RunningNode.start({ configuration, readConfiguration, events, recorder });
   const stop = (): Promise<boolean> => node.stop();
-  return { node, identity, folder, socket, configuration, logLines, recorder, stop };
+  const rewrite = (text: string): void => {
+    more = text;
+  };
+  return { node, identity, folder, socket, configuration, logLines, recorder, stop, rewrite };
 }
 
 /** Stops a node and removes its folder. */

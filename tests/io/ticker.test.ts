@@ -40,6 +40,17 @@ describe("the ticker", () => {
     expect(Math.round(ticker.lagMs)).toBe(950);
   });
 
+  it("takes another pace at once, also from within a tick", () => {
+    const { ticker, times } = startTicker();
+    vi.advanceTimersByTime(250);
+    ticker.setInterval(10);
+    vi.advanceTimersByTime(25);
+    ticker.setInterval(1_000);
+    vi.advanceTimersByTime(1_500);
+    ticker.stop();
+    expect(times).toEqual([100, 200, 260, 270, 1275]);
+  });
+
   it("does nothing once stopped", () => {
     const { ticker, times } = startTicker();
     ticker.stop();

@@ -1,20 +1,25 @@
-// What the API reaches of a running node.
+// What the API reaches of the mesh.
 
-import type { ApiBackend, WriteOutcome } from "../api/backend.ts";
-import type { HealthAnswer, MembersAnswer, ServiceAnswer, StatusAnswer } from "../api/contract.ts";
+import type { MeshBackend, WriteOutcome } from "../api/backend.ts";
+import type {
+  DaemonStatus,
+  HealthProblem,
+  MembersAnswer,
+  ServiceAnswer,
+  StatusAnswer,
+} from "../api/contract.ts";
 import type { EventHub } from "../api/event-hub.ts";
 import type { InstanceLogs } from "../engine/engine.ts";
 import type { Crypto } from "../kernel/ports.ts";
 import type { ServiceSpec } from "../schema/service.ts";
-import { memberAnswer, type StatusSources, serviceAnswer, statusAnswer } from "./answers.ts";
+import { memberAnswer, meshStatus, type StatusSources, serviceAnswer } from "./answers.ts";
 import type { DnsServer } from "./dns-server.ts";
 import type { EventLog } from "./event-log.ts";
-import type { FlightRecorder } from "./flight-recorder.ts";
-import { judgeHealth } from "./health.ts";
+import { meshProblems } from "./health.ts";
 import type { Seeds } from "./seeds.ts";
 import type { WriteDesk } from "./write-desk.ts";
 
-export interface NodeBackendParts {
+export interface MeshApiParts {
   readonly crypto: Crypto;
   readonly sources: StatusSources;
   readonly hub: EventHub;
@@ -22,32 +27,31 @@ export interface NodeBackendParts {
   readonly seeds: Seeds;
   readonly dns: DnsServer;
   readonly events: EventLog;
-  readonly recorder: FlightRecorder;
-  readonly dataDir: string;
+  /** What is told of the daemon as a whole. */
+  readonly daemonStatus: () => DaemonStatus;
 }
 
-export class NodeBackend implements ApiBackend {
+export class MeshApi implements MeshBackend {
   readonly crypto: Crypto;
   readonly logs: InstanceLogs;
-  readonly events: EventHub;
-  readonly #parts: NodeBackendParts;
+  readonly #parts: MeshApiParts;
 
-  constructor(parts: NodeBackendParts) {
+  constructor(parts: MeshApiParts) {
     this.#parts = parts;
     this.crypto = parts.crypto;
     this.logs = parts.sources.runner.engine.logs;
-    this.events = parts.hub;
   }
 
   get fsyncs(): number {
     return this.#parts.sources.journal.commitCount;
   }
 
-  health(): HealthAnswer {
+  /** What is wrong with the mesh right now. */
+  problems(): HealthProblem[] {
     const { sources, seeds, dns } = this.#parts;
-    const { replica, journal, view, runner, io } = sources;
+    const { replica, journal, view, runner } = sources;
     const nowMs = this.#refresh();
-    return judgeHealth({
+    return meshProblems({
       nowMs,
       uptimeMs: nowMs - sources.startedAtMs,
       logProblem: journal.problem,
@@ -58,14 +62,13 @@ export class NodeBackend implements ApiBackend {
       hasSeeds: seeds.endpoints.length > 0 || seeds.unresolved.length > 0,
       unresolvedPeers: seeds.unresolved,
       instances: runner.list(),
-      loopLagMs: io.ticker.lagMs,
     });
   }
 
   status(): StatusAnswer {
-    const { sources, dns } = this.#parts;
-    const health = this.health();
-    return statusAnswer(sources, health, dns.queryCount, this.#nowMs());
+    const { sources, dns, daemonStatus } = this.#parts;
+    const nowMs = this.#refresh();
+    return { ...daemonStatus(), ...meshStatus(sources, dns.queryCount, nowMs) };
   }
 
   members(): MembersAnswer {
@@ -101,14 +104,6 @@ export class NodeBackend implements ApiBackend {
   async offerRecord(record: Uint8Array, service: string | null): Promise<WriteOutcome> {
     const outcome = await this.#parts.desk.offer(record, service);
     return service === null ? outcome : this.#written(outcome, service, false);
-  }
-
-  readFlight(): Uint8Array {
-    return this.#parts.recorder.read();
-  }
-
-  writeFlight(): string {
-    return this.#parts.recorder.writeFile(this.#parts.dataDir, this.#nowMs());
   }
 
   #written(outcome: WriteOutcome, name: string, deleted: boolean): WriteOutcome {

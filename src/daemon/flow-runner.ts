@@ -1,0 +1,226 @@
+// The line's plane in the daemon: real ports, its own pace, decisions to the log and the event
+// stream, policy from the commands, settings that change while it runs.
+
+import { mkdirSync } from "node:fs";
+import type { FlowBackend } from "../api/backend.ts";
+import type { PersonaPolicy } from "../api/contract.ts";
+import type { EventHub } from "../api/event-hub.ts";
+import type { Decision, DecisionKind } from "../flow/interface.ts";
+import { FlowPlane } from "../flow/plane.ts";
+import type { QuicCrypto } from "../flow/ports.ts";
+import type {
+  DeviceReport,
+  FlowMetric,
+  FlowNotice,
+  FlowReport,
+  FlowStatus,
+} from "../flow/status.ts";
+import { SystemChildren } from "../io/children.ts";
+import { SystemClock } from "../io/clock.ts";
+import { SystemRandom } from "../io/random.ts";
+import { RealSystemFiles } from "../io/system-files.ts";
+import { Ticker } from "../io/ticker.ts";
+import { assert } from "../kernel/assert.ts";
+import type { FlowSettings, PersonaTreatment } from "../schema/flow-settings.ts";
+import type { Persona } from "../schema/service.ts";
+import type { EventLog } from "./event-log.ts";
+import { FlowRequirementsError, requireForFlow, thisMachine } from "./flow-requirements.ts";
+import type { LogLevel } from "./logger.ts";
+import { PersonaPolicyStore } from "./persona-policy.ts";
+
+export interface FlowRunnerOptions {
+  readonly settings: FlowSettings;
+  /** What outlives the machine's restart. */
+  readonly dataDir: string;
+  /** What does not: notes of what was found on the interface, and of children. Made where missing. */
+  readonly runDir: string;
+  readonly events: EventLog;
+  readonly hub: EventHub;
+}
+
+/** How much each kind of decision matters. */
+const DECISION_LEVELS: Readonly<Record<DecisionKind, LogLevel>> = {
+  lower: "info",
+  raise: "info",
+  settle: "info",
+  freeze: "warn",
+  thaw: "info",
+  rollback: "warn",
+  restore: "info",
+  release: "info",
+};
+
+const NO_QUIC: QuicCrypto = {
+  hmacSha256: () => new Uint8Array(32),
+  aes128Block: () => new Uint8Array(16),
+  aes128GcmOpen: () => null,
+};
+
+export class FlowRunner implements FlowBackend {
+  readonly #options: FlowRunnerOptions;
+  readonly #clock = new SystemClock();
+  readonly #policy: PersonaPolicyStore;
+  readonly #ticker: Ticker;
+  /** As configured. */
+  #settings: FlowSettings;
+  #plane: FlowPlane | null = null;
+  /** Why the plane is not started, or null. */
+  #problem: string | null = null;
+
+  constructor(options: FlowRunnerOptions) {
+    this.#options = options;
+    this.#settings = options.settings;
+    this.#policy = new PersonaPolicyStore(options.dataDir);
+    this.#ticker = new Ticker(1_000 / options.settings.sampleHz, this.#clock);
+  }
+
+  /** Null while the plane is off. */
+  get backend(): FlowBackend | null {
+    return this.#plane === null ? null : this;
+  }
+
+  get lagMs(): number {
+    return this.#ticker.lagMs;
+  }
+
+  /**
+   * Starts the plane, unless it is off.
+   * @param isAlone nothing else runs: what is missing ends the daemon, not the plane alone
+   * @throws FlowRequirementsError when alone
+   */
+  async start(isAlone: boolean): Promise<void> {
+    const damage = this.#policy.load();
+    if (damage !== null) this.#options.events.note("warn", "flow-policy-damaged", damage);
+    if (isAlone && this.#settings.enabled) requireForFlow(this.#settings.mode, thisMachine);
+    await this.#open();
+  }
+
+  /** The interface is left as it was found. */
+  async stop(): Promise<void> {
+    this.#ticker.stop();
+    const plane = this.#plane;
+    this.#plane = null;
+    await plane?.stop();
+  }
+
+  async reconfigure(settings: FlowSettings): Promise<void> {
+    const before = this.#settings;
+    this.#settings = settings;
+    this.#options.events.setLevel(settings.logLevel);
+    const goesOn =
+      this.#plane !== null &&
+      this.#problem === null &&
+      settings.enabled &&
+      settings.mode === before.mode;
+    if (goesOn) {
+      await this.#plane?.reconfigure(this.#policy.over(settings));
+      return;
+    }
+    await this.stop();
+    await this.#open();
+  }
+
+  status(): FlowStatus {
+    const status = this.#running.status();
+    return { ...status, problem: status.problem ?? this.#problem };
+  }
+
+  flows(limit: number): readonly FlowReport[] {
+    return this.#running.flows(limit);
+  }
+
+  devices(): readonly DeviceReport[] {
+    return this.#running.devices();
+  }
+
+  metrics(): readonly FlowMetric[] {
+    return this.#running.metrics();
+  }
+
+  record(sink: (line: string) => void): (() => void) | null {
+    return this.#running.record(sink);
+  }
+
+  policy(): readonly PersonaPolicy[] {
+    return this.#policy.list(this.#settings);
+  }
+
+  setPolicy(persona: Persona, treatment: PersonaTreatment | null): void {
+    this.#policy.set(persona, treatment);
+    const fields = { persona, treatment };
+    this.#options.events.note("info", "flow-policy", "the policy of a persona was changed", fields);
+    if (this.#problem === null) void this.#running.reconfigure(this.#policy.over(this.#settings));
+  }
+
+  get #running(): FlowPlane {
+    assert(this.#plane !== null, "the API asks a plane that is on");
+    return this.#plane;
+  }
+
+  async #open(): Promise<void> {
+    if (!this.#settings.enabled) return;
+    this.#plane = this.#createPlane();
+    this.#problem = this.#missing();
+    if (this.#problem !== null) {
+      this.#options.events.note("error", "flow-requirements", this.#problem);
+      return;
+    }
+    await this.#plane.start();
+    this.#ticker.setInterval(1_000 / this.#plane.samplingHz);
+    this.#ticker.start(() => this.#plane?.tick(this.#clock.nowMs()));
+  }
+
+  #missing(): string | null {
+    try {
+      requireForFlow(this.#settings.mode, thisMachine);
+      return null;
+    } catch (error) {
+      if (error instanceof FlowRequirementsError) return error.message;
+      throw error;
+    }
+  }
+
+  #createPlane(): FlowPlane {
+    const { runDir } = this.#options;
+    mkdirSync(runDir, { recursive: true, mode: 0o700 });
+    return new FlowPlane(
+      {
+        clock: this.#clock,
+        random: new SystemRandom(),
+        children: new SystemChildren({ stateDir: runDir }),
+        files: new RealSystemFiles(),
+        quicCrypto: NO_QUIC,
+      },
+      {
+        settings: this.#policy.over(this.#settings),
+        stateDir: runDir,
+        listener: {
+          onDecision: (decision) => this.#decided(decision),
+          onNotice: (notice) => this.#noticed(notice),
+          onPace: (samplingHz) => this.#ticker.setInterval(1_000 / samplingHz),
+        },
+      },
+    );
+  }
+
+  /** The loop itself bounds how often it decides. */
+  #decided(decision: Decision): void {
+    const { events, hub } = this.#options;
+    events.tell(DECISION_LEVELS[decision.kind], "decision", describe(decision), decision);
+    hub.publish("decision", decision);
+  }
+
+  #noticed(notice: FlowNotice): void {
+    const { events, hub } = this.#options;
+    const { level, code, message } = notice;
+    events.note(level, code, message, { plane: "flow" });
+    hub.publish("flow-notice", notice);
+  }
+}
+
+/** `lower download 80000 to 19000 kbit/s: bloat`. */
+function describe({ kind, direction, fromKbit, toKbit, cause }: Decision): string {
+  const what = direction === null ? kind : `${kind} ${direction}`;
+  const rates = fromKbit === null || toKbit === null ? "" : ` ${fromKbit} to ${toKbit} kbit/s`;
+  return `${what}${rates}: ${cause}`;
+}
