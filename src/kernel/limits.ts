@@ -159,6 +159,10 @@ export const RATE_KBIT_MIN = 100;
 export const RATE_KBIT_MAX = 10_000_000;
 /** Addresses in the list of reflectors. */
 export const REFLECTORS_MAX = 32;
+/** Baselines the controller keeps, one for each reflector and tin; the longest silent makes room. */
+export const PROBE_SLOTS_MAX = 16;
+/** Ticks the controller looks back. */
+export const FLOW_HISTORY_TICKS = 64;
 /** Samples that k-of-m remembers. */
 export const VOTES_MAX = 64;
 
