@@ -1,0 +1,347 @@
+// One direction's controller: lowers its rate to what the line was seen to carry, waits until the
+// line's queue is empty, settles just below, and looks for more while there is demand.
+
+import type { BandwidthSettings, FlowSettings } from "../../schema/flow-settings.ts";
+import type { DecisionKind, Direction, DirectionSample } from "../interface.ts";
+import type { History } from "./history.ts";
+import { ChangeLimiter } from "./limiter.ts";
+import { Steering } from "./steering.ts";
+import { Traffic } from "./traffic.ts";
+import type { DirectionView, Phase } from "./view.ts";
+
+/** What is held of a direction while the delay is high. */
+export interface Charge {
+  /** It is to blame, as far as can be told. */
+  readonly guilty: boolean;
+  /** If it is not, the other direction may be. */
+  readonly alternative: boolean;
+}
+
+/** What a tick says of the delay; the same for both directions. */
+export interface DelayFacts {
+  readonly atMs: number;
+  /** Robust RTT increase; null: no fresh answer, so nothing is known. */
+  readonly deltaMs: number | null;
+  /** Since when the delay has been above the set-point, in the current spell; null: it is not. */
+  readonly risenSinceMs: number | null;
+  readonly baselineMs: number;
+  readonly deltas: History;
+}
+
+/** A change of rate that a direction asks for. */
+export interface Move {
+  readonly kind: DecisionKind;
+  readonly toKbit: number;
+  readonly cause: string;
+}
+
+/** A drain aims to empty the line's queue in this time. */
+const DRAIN_MS = 350;
+const UNDERSHOOT_MIN = 0.06;
+const UNDERSHOOT_MAX = 0.25;
+/** A queue so long is worth a deeper cut. */
+const UNDERSHOOT_DEEP = 0.45;
+const DEEP_QUEUE_MS = 200;
+/** Time for a change to show in the probes, beside the path's RTT. */
+const EFFECT_MS = 250;
+/** The rate kept after a drain, of the capacity met: an empty queue stays empty. */
+const SETTLE_SHARE = 0.96;
+/** Up to this share of the capacity met there is nothing to find out. */
+const KNOWN_SHARE = 0.98;
+/** The capacity met is believed so long. */
+const KNOWN_MS = 30_000;
+/** After a drain, before looking for more. */
+const PROBE_PAUSE_MS = 1_500;
+/** A rate is proven when it was in full use so long without delay. */
+const PROVEN_MS = 600;
+/** Little use for so long is idleness; then the rate goes back to the base, a step each time. */
+const IDLE_AFTER_MS = 5_000;
+const IDLE_SHARE = 0.5;
+const IDLE_STEP_MS = 5_000;
+const IDLE_STEP_SHARE = 0.1;
+/** An upload whose queue no longer grows is full: the slope tells nothing, so cut by this. */
+const FULL_QUEUE_SHARE = 0.6;
+const FULL_QUEUE_MS = 200;
+/** A cut that left this share of the delay had no effect. */
+const VAIN_SHARE = 0.8;
+/** Cuts without effect before the delay is held to be somebody else's, when no other suspect is there. */
+const VAIN_CUTS_MAX = 3;
+/** So long it is then not blamed again. */
+const ACQUITTED_MS = 5_000;
+/** Changes smaller than this are not worth a system call. */
+const CHANGE_SHARE_MIN = 0.004;
+
+interface Drain {
+  /** The rate, and the capacity held for true, before the first cut. */
+  readonly fromKbit: number;
+  readonly capacityKbit: number | null;
+  readonly startMs: number;
+  readonly deltaMs: number;
+  /** When a cut of the right direction shows, and when its queue should be gone. */
+  readonly judgeMs: number;
+  readonly deadlineMs: number;
+}
+
+export class DirectionController {
+  readonly direction: Direction;
+  readonly traffic: Traffic;
+  readonly limiter: ChangeLimiter;
+  readonly #steering: Steering;
+  #bounds: BandwidthSettings;
+  #setPointMs: number;
+  #rateKbit: number;
+  #rateSinceMs = Number.NEGATIVE_INFINITY;
+  #phase: Phase = "idle";
+  #drain: Drain | null = null;
+  #capacityKbit: number | null = null;
+  #capacityAtMs = 0;
+  #provenKbit = 0;
+  #probeNotBeforeMs = Number.NEGATIVE_INFINITY;
+  #idleSinceMs: number | null = null;
+  #idleStepMs = 0;
+  #vainCuts = 0;
+  #acquittedUntilMs = Number.NEGATIVE_INFINITY;
+
+  constructor(direction: Direction, settings: FlowSettings, rateKbit: number) {
+    this.direction = direction;
+    this.#bounds = settings[direction];
+    this.#setPointMs = settings.delaySetPointMs;
+    this.#rateKbit = rateKbit;
+    this.traffic = new Traffic(settings.linkLayer);
+    this.limiter = new ChangeLimiter(settings, this.#bounds);
+    this.#steering = new Steering(settings.delaySetPointMs);
+  }
+
+  get rateKbit(): number {
+    return this.#rateKbit;
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** Whether the rate is beyond what has been proven to be free of delay. */
+  get exploring(): boolean {
+    return this.#phase === "probe" && this.#rateKbit > this.#provenKbit;
+  }
+
+  /** How far beyond, as a share: the delay cannot grow faster than that by its fault alone. */
+  get overshoot(): number {
+    return this.#provenKbit === 0 ? 1 : this.#rateKbit / this.#provenKbit - 1;
+  }
+
+  /** Enough traffic that a queue could be of its making, and a cut could shorten it. */
+  get loaded(): boolean {
+    return (this.traffic.lineKbit ?? 0) >= 0.9 * this.#bounds.minKbit;
+  }
+
+  get saturated(): boolean {
+    return this.traffic.saturated(this.#rateKbit);
+  }
+
+  /** Cutting it has just been seen to change nothing. */
+  acquitted(atMs: number): boolean {
+    return atMs < this.#acquittedUntilMs;
+  }
+
+  sample(atMs: number, sample: DirectionSample | null): void {
+    this.traffic.add(atMs, sample, this.#rateKbit);
+  }
+
+  /** What to do now. @param mayProbe whether it is its turn to look for more */
+  decide(facts: DelayFacts, charge: Charge, mayProbe: boolean): Move | null {
+    this.#prove(facts);
+    if (this.#drain !== null) return this.#whileDraining(facts, this.#drain, charge);
+    if (charge.guilty) return this.#cut(facts);
+    if (this.traffic.lineKbit === null || facts.deltaMs === null) return null;
+    if (this.saturated) return this.#climb(facts, mayProbe);
+    return this.#rest(facts.atMs);
+  }
+
+  /** The rate has been changed, for whatever reason. */
+  rateChanged(atMs: number, rateKbit: number): void {
+    this.#rateKbit = rateKbit;
+    this.#rateSinceMs = atMs;
+    this.#provenKbit = Math.min(this.#provenKbit, rateKbit);
+    this.limiter.count(atMs);
+  }
+
+  /** Forgets what was under way, as after an outage; what was learned of the line stays. */
+  interrupt(atMs: number): void {
+    this.#drain = null;
+    this.#phase = "hold";
+    this.#vainCuts = 0;
+    this.#steering.reset();
+    this.#probeNotBeforeMs = atMs + PROBE_PAUSE_MS;
+  }
+
+  view(): DirectionView {
+    const { lineKbit, backlogBytes } = this.traffic;
+    return {
+      phase: this.#phase,
+      rateKbit: this.#rateKbit,
+      lineKbit: lineKbit === null ? null : Math.round(lineKbit),
+      capacityKbit: this.#capacityKbit === null ? null : Math.round(this.#capacityKbit),
+      loadPercent: lineKbit === null ? null : Math.round((100 * lineKbit) / this.#rateKbit),
+      backlogBytes,
+    };
+  }
+
+  #prove(facts: DelayFacts): void {
+    const { atMs, deltaMs, risenSinceMs } = facts;
+    if (deltaMs === null || risenSinceMs !== null || !this.saturated) return;
+    if (atMs - this.#rateSinceMs < PROVEN_MS) return;
+    this.#provenKbit = Math.max(this.#provenKbit, this.#rateKbit);
+    this.#vainCuts = 0;
+  }
+
+  #cut(facts: DelayFacts): Move | null {
+    const { atMs, deltaMs, baselineMs } = facts;
+    if (deltaMs === null || !this.limiter.open(atMs)) return null;
+    const capacityKbit = this.#estimate(facts);
+    if (capacityKbit === null) return null;
+    const undershoot = undershootFor(deltaMs);
+    const drainMs = deltaMs / undershoot;
+    const seenMs = atMs + baselineMs + EFFECT_MS;
+    this.#drain = {
+      fromKbit: this.#drain?.fromKbit ?? this.#rateKbit,
+      capacityKbit: this.#drain?.capacityKbit ?? this.#capacityKbit,
+      startMs: atMs,
+      deltaMs,
+      judgeMs: seenMs + drainMs / 2,
+      deadlineMs: seenMs + drainMs * 1.3,
+    };
+    this.#meet(atMs, capacityKbit);
+    this.#phase = "drain";
+    this.#steering.reset();
+    const wantedKbit = Math.min(capacityKbit, this.#rateKbit) * (1 - undershoot);
+    return this.#move("lower", "bloat", wantedKbit);
+  }
+
+  /** What the line carries, from what it did while its queue grew. */
+  #estimate(facts: DelayFacts): number | null {
+    const { atMs, risenSinceMs } = facts;
+    const sinceMs = Math.max(risenSinceMs ?? atMs - 300, atMs - 500, this.#rateSinceMs + 50);
+    const lineKbit = this.traffic.rateSince(Math.min(sinceMs, atMs - 90));
+    if (lineKbit === null) return null;
+    return this.direction === "download" ? lineKbit : uploadCapacity(lineKbit, facts);
+  }
+
+  #meet(atMs: number, capacityKbit: number): void {
+    this.#capacityKbit = clamp(capacityKbit, this.#bounds.minKbit, this.#bounds.maxKbit);
+    this.#capacityAtMs = atMs;
+    this.#provenKbit = Math.min(this.#provenKbit, this.#capacityKbit);
+  }
+
+  #whileDraining(facts: DelayFacts, drain: Drain, charge: Charge): Move | null {
+    const { atMs, deltaMs } = facts;
+    if (deltaMs === null) return null;
+    if (deltaMs <= this.#setPointMs / 2) return this.#settle(facts, drain);
+    if (atMs < drain.judgeMs) return null;
+    if (deltaMs > VAIN_SHARE * drain.deltaMs) return this.#vain(facts, drain, charge);
+    if (atMs < drain.deadlineMs) return null;
+    return deltaMs <= this.#setPointMs ? this.#settle(facts, drain) : this.#cut(facts);
+  }
+
+  /** The last cut had no effect: cut deeper, or let go of it when another suspect is there or enough was tried. */
+  #vain(facts: DelayFacts, drain: Drain, { guilty, alternative }: Charge): Move | null {
+    if (!this.limiter.open(facts.atMs)) return null;
+    if (guilty && !alternative && this.#vainCuts < VAIN_CUTS_MAX - 1) {
+      this.#vainCuts += 1;
+      return this.#cut(facts);
+    }
+    return this.#acquit(facts, drain);
+  }
+
+  /** The queue is empty: just below what the line carried meanwhile. */
+  #settle(facts: DelayFacts, drain: Drain): Move | null {
+    const { atMs, baselineMs } = facts;
+    if (!this.limiter.open(atMs)) return null;
+    const busySinceMs = drain.startMs + baselineMs / 2;
+    if (this.direction === "download" && atMs - busySinceMs >= 200) {
+      const carriedKbit = this.traffic.rateSince(busySinceMs, atMs - baselineMs / 2);
+      // While its queue lasted the line was busy; what it carried is what it can.
+      if (carriedKbit !== null) this.#meet(atMs, Math.max(carriedKbit, this.#rateKbit));
+    }
+    this.#drain = null;
+    this.#phase = "hold";
+    this.#vainCuts = 0;
+    this.#probeNotBeforeMs = atMs + PROBE_PAUSE_MS;
+    return this.#move("settle", "drained", SETTLE_SHARE * (this.#capacityKbit ?? this.#rateKbit));
+  }
+
+  /** The cuts changed nothing, so this direction was not at fault: back to where it was. */
+  #acquit(facts: DelayFacts, drain: Drain): Move | null {
+    const { atMs } = facts;
+    this.#acquittedUntilMs = atMs + ACQUITTED_MS;
+    this.#capacityKbit = drain.capacityKbit ?? drain.fromKbit;
+    this.#capacityAtMs = atMs;
+    this.#drain = null;
+    this.#phase = "hold";
+    this.#vainCuts = 0;
+    this.#probeNotBeforeMs = atMs + PROBE_PAUSE_MS;
+    return this.#move("restore", "no-effect", drain.fromKbit);
+  }
+
+  /** In full use: up to what is known at once, beyond it by steering, when it is its turn. */
+  #climb(facts: DelayFacts, mayProbe: boolean): Move | null {
+    const { atMs, deltaMs, risenSinceMs } = facts;
+    this.#idleSinceMs = null;
+    if (this.#phase === "idle") this.#phase = "hold";
+    if (deltaMs === null || risenSinceMs !== null || !this.limiter.open(atMs)) return null;
+    const knownKbit = this.#knownKbit(atMs);
+    if (this.#rateKbit < knownKbit) return this.#move("raise", "known-capacity", knownKbit);
+    if (!mayProbe || atMs < this.#probeNotBeforeMs) return null;
+    const stepShare = this.#steering.step(deltaMs, facts.deltas.slope(atMs - 350) ?? 0);
+    if (stepShare <= 0) return null;
+    this.#phase = "probe";
+    return this.#move("raise", "probe-up", this.#rateKbit * (1 + stepShare));
+  }
+
+  #knownKbit(atMs: number): number {
+    if (this.#capacityKbit === null || atMs - this.#capacityAtMs > KNOWN_MS) return 0;
+    return KNOWN_SHARE * this.#capacityKbit;
+  }
+
+  /** Not in full use: never up for that, and back to the base when it lasts. */
+  #rest(atMs: number): Move | null {
+    const { baseKbit } = this.#bounds;
+    if (this.#phase === "probe") this.#phase = "hold";
+    if ((this.traffic.lineKbit ?? 0) > IDLE_SHARE * this.#rateKbit) {
+      this.#idleSinceMs = null;
+      return null;
+    }
+    this.#idleSinceMs ??= atMs;
+    if (atMs - this.#idleSinceMs < IDLE_AFTER_MS) return null;
+    this.#phase = "idle";
+    this.#steering.reset();
+    if (atMs - this.#idleStepMs < IDLE_STEP_MS || !this.limiter.open(atMs)) return null;
+    if (this.#rateKbit === baseKbit) return null;
+    this.#idleStepMs = atMs;
+    const stepKbit = IDLE_STEP_SHARE * this.#rateKbit;
+    const toKbit = clamp(baseKbit, this.#rateKbit - stepKbit, this.#rateKbit + stepKbit);
+    return this.#move("settle", "idle-return", toKbit);
+  }
+
+  #move(kind: DecisionKind, cause: string, wantedKbit: number): Move | null {
+    const toKbit = this.limiter.bound(this.#rateKbit, wantedKbit);
+    if (Math.abs(toKbit - this.#rateKbit) < CHANGE_SHARE_MIN * this.#rateKbit) return null;
+    return { kind, toKbit, cause };
+  }
+}
+
+/** Behind the modem we see only the delay: it grows by what was sent beyond the capacity. */
+function uploadCapacity(lineKbit: number, { atMs, deltaMs, deltas }: DelayFacts): number {
+  const slope = deltas.slope(atMs - 450) ?? 0;
+  if ((deltaMs ?? 0) > FULL_QUEUE_MS && slope < 0.05) return FULL_QUEUE_SHARE * lineKbit;
+  return lineKbit / (1 + Math.max(slope, 0.02));
+}
+
+function undershootFor(deltaMs: number): number {
+  const max = deltaMs > DEEP_QUEUE_MS ? UNDERSHOOT_DEEP : UNDERSHOOT_MAX;
+  return clamp(deltaMs / DRAIN_MS, UNDERSHOOT_MIN, max);
+}
+
+function clamp(value: number, low: number, high: number): number {
+  return Math.min(Math.max(value, low), high);
+}

@@ -1,0 +1,40 @@
+// How big the next raise is: a PID controller on the delay, whose output is a share of the rate.
+
+/** Share of the rate for each whole set-point of room below it. */
+const PROPORTIONAL = 0.03;
+/** What each clean step adds to the next one. */
+const INTEGRAL = 0.03;
+const INTEGRAL_MAX = 0.22;
+/** A slope of the delay is the share by which the line is overdriven (fluid queue). */
+const DERIVATIVE = 1;
+/** Slopes below this are the probes' noise. */
+const SLOPE_NOISE = 0.02;
+
+/** One for each direction; `reset` when a raise was answered by delay. */
+export class Steering {
+  readonly #setPointMs: number;
+  #integral = 0;
+
+  constructor(setPointMs: number) {
+    this.#setPointMs = setPointMs;
+  }
+
+  reset(): void {
+    this.#integral = 0;
+  }
+
+  /**
+   * The next change as a share of the rate. The integral grows only while the output is not held back
+   * and there is room, so that it does not wind up.
+   * @param slope of the delay, ms a ms
+   */
+  step(deltaMs: number, slope: number): number {
+    const error = Math.min((this.#setPointMs - deltaMs) / this.#setPointMs, 1);
+    const rising = slope > SLOPE_NOISE ? slope : 0;
+    const output = PROPORTIONAL * error + this.#integral - DERIVATIVE * rising;
+    if (output > 0 && rising === 0 && error > 0) {
+      this.#integral = Math.min(this.#integral + INTEGRAL * error, INTEGRAL_MAX);
+    }
+    return output;
+  }
+}
