@@ -203,6 +203,19 @@ export const REFLECTOR_SILENT_MS = 10_000;
 export const REFLECTOR_ROTATION_MS_MIN = 5_000;
 /** A line of the pinger. */
 export const PINGER_LINE_BYTES_MAX = 512;
+/** Connections kept of the kernel's table; a new one takes the place of one that is idle, or is left out. */
+export const CONNTRACK_FLOWS_MAX = 4_096;
+/** A connection without a byte for so long may be dropped for a new one. */
+export const CONNTRACK_IDLE_MS = 30_000;
+/** Between two readings of the kernel's table, and what is read of it in one tick. */
+export const CONNTRACK_PASS_MS = 5_000;
+export const CONNTRACK_TICK_BYTES_MAX = 64 * 1024;
+/** One row of it; a longer one is not believed. */
+export const CONNTRACK_ROW_CHARACTERS_MAX = 1_024;
+/** Addresses of connections kept as text; all are forgotten when it is full. */
+export const ADDRESS_TEXTS_MAX = 4_096;
+/** The kernel's routes as text; further ones are not looked at. */
+export const ROUTES_BYTES_MAX = 256 * 1024;
 /** Waits before a child that ended is started again: the first, the longest, and the life that ends the doubling. */
 export const CHILD_RESTART_MS_MIN = 200;
 export const CHILD_RESTART_MS_MAX = 30_000;
@@ -223,6 +236,30 @@ export const CATALOG_ITEMS_MAX = 4_096;
 export const PERSONA_RULES_MAX = 256;
 /** Devices whose persona is kept; the longest silent makes room. */
 export const PERSONA_DEVICES_MAX = 512;
+
+/** One packet of a capture: tcpdump's largest (pcap-savefile(5)). */
+export const CAPTURE_PACKET_BYTES_MAX = 256 * 1024;
+/** Interfaces of one section of a pcapng file. */
+export const CAPTURE_INTERFACES_MAX = 256;
+/** Flows the live tap watches; the one longest silent makes room. */
+export const TAP_FLOWS_MAX = 4_096;
+/** The same where a capture is read on a person's machine. */
+export const CLASSIFY_FLOWS_MAX = 65_536;
+/** Names learned from DNS, two entries an address; the one used least recently makes room. */
+export const TAP_NAMES_MAX = 4_096;
+/** First bytes of a direction that are put in order: a ClientHello with post-quantum keys, a certificate. */
+export const STREAM_BYTES_MAX = 8 * 1024;
+/** Directions whose first bytes wait for their order at a time; the one that waits longest makes room. */
+export const TAP_STREAMS_MAX = 64;
+/** A flow of the live tap that is silent for so long ends. */
+export const TAP_IDLE_MS = 5 * 60_000;
+/** Payloads of a direction that are tried as the beginning of TLS, HTTP or QUIC. */
+export const TAP_UNDECIDED_PAYLOADS_MAX = 12;
+/** QUIC Initial packets of a flow that are opened. */
+export const QUIC_INITIALS_PER_FLOW_MAX = 12;
+/** Records of a DNS message that are read, and addresses learned from it; the rest is passed over. */
+export const DNS_RECORDS_MAX = 128;
+export const DNS_ADDRESSES_MAX = 32;
 
 assert(HEADER_BYTES + PAYLOAD_BYTES + TAG_BYTES === PACKET_BYTES, "a packet is its three parts");
 assert(RECORD_BYTES_MAX + 8 <= PAYLOAD_BYTES, "a record and its frame's head fit one packet");
