@@ -10,6 +10,9 @@ export const PAYLOADS_PER_FLOW_MAX = 24;
 export const PACKET_SIZE_BOUNDS = [64, 128, 256, 384, 512, 768, 1200] as const;
 export const PACKET_SIZE_BINS = PACKET_SIZE_BOUNDS.length + 1;
 
+/** Longest text that is kept of what a flow shows, a host name excepted. */
+export const TEXT_CHARACTERS_MAX = 160;
+
 /** What one side of a flow sent. */
 export interface DirectionFeatures {
   readonly packets: number;
@@ -61,7 +64,7 @@ export interface FlowFeatures {
   /** The name the client asked the server for, in lower case without a dot at its end. An HTTP Host or CONNECT target comes without its port. */
   readonly serverName: string | null;
   readonly serverNameSource: "tls" | "quic" | "http" | null;
-  /** The ClientHello hides the true name (ECH): `serverName` is that of the front. */
+  /** The ClientHello carries ECH, or the decoy browsers send in its place: `serverName` may be that of a front. */
   readonly encryptedClientHello: boolean;
   /** ALPN protocol ids the client offered, in its order; empty when none. */
   readonly alpn: readonly string[];
@@ -73,18 +76,18 @@ export interface FlowFeatures {
   readonly siblingName: string | null;
   /** What a DNS, mDNS or LLMNR flow asked for or told of last. */
   readonly dnsQuestion: string | null;
-  /** The first DNS name of the server's certificate (TLS 1.2 and before), else its common name; only read where no `serverName` was shown. */
+  /** The first DNS name of the server's certificate (TLS 1.2 and before), else its common name, without `*.`; only read where no `serverName` was shown. */
   readonly certificateName: string | null;
-  /** Of HTTP, or of Google's QUIC; cut at 160 characters. */
+  /** Of HTTP, or of Google's QUIC; cut at `TEXT_CHARACTERS_MAX`. */
   readonly userAgent: string | null;
-  /** The request's target (path and query) and the answer's media type; cut at 160 characters. */
+  /** The request's target (path and query) and the answer's media type; cut at `TEXT_CHARACTERS_MAX`. */
   readonly httpTarget: string | null;
   readonly contentType: string | null;
   /** The last id the matcher answered with. */
   readonly payload: string | null;
 }
 
-/** What the matcher may know besides the bytes. The object is reused from call to call. */
+/** What the matcher may know besides the bytes. Not to be kept. */
 export interface PayloadContext {
   readonly flow: FlowFeatures;
   /** IP protocol number. */
