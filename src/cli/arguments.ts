@@ -4,6 +4,7 @@ import { InvalidArgumentError } from "commander";
 import type { Endpoint } from "../kernel/ports.ts";
 import { ROLES, type Role } from "../net/certificate.ts";
 import { canonicalEndpoint, isDialable, parseEndpoint } from "../schema/endpoint.ts";
+import { didYouMean } from "../schema/problem.ts";
 import { HOST_LABEL } from "../schema/text-rules.ts";
 import { parseDurationMs } from "../schema/units.ts";
 
@@ -13,6 +14,15 @@ export function integerBetween(min: number, max: number): (word: string) => numb
     const value = /^[0-9]{1,9}$/.test(word) ? Number(word) : Number.NaN;
     if (value >= min && value <= max) return value;
     throw new InvalidArgumentError(`Allowed: a whole number from ${min} to ${max}.`);
+  };
+}
+
+/** One of a few words. */
+export function oneOf<Word extends string>(words: readonly Word[]): (word: string) => Word {
+  return (word) => {
+    const found = words.find((each) => each === word);
+    if (found !== undefined) return found;
+    throw new InvalidArgumentError(`Allowed: ${words.join(", ")}${didYouMean(word, words)}`);
   };
 }
 

@@ -8,8 +8,10 @@ import { addConfigCommands } from "./commands/config.ts";
 import { addDaemonCommand } from "./commands/daemon.ts";
 import { addDeployCommand } from "./commands/deploy.ts";
 import { addFlightCommands } from "./commands/flight.ts";
+import { addFlowCommands } from "./commands/flow.ts";
 import { addHealthCommand } from "./commands/health.ts";
 import { addLogsCommand } from "./commands/logs.ts";
+import { addReloadCommand } from "./commands/reload.ts";
 import { addServicesCommand } from "./commands/services.ts";
 import { addStatusCommand } from "./commands/status.ts";
 import { addUndeployCommand } from "./commands/undeploy.ts";
@@ -26,7 +28,9 @@ const COMMANDS: readonly AddCommand[] = [
   addStatusCommand,
   addServicesCommand,
   addLogsCommand,
+  addFlowCommands,
   addHealthCommand,
+  addReloadCommand,
   addFlightCommands,
   addConfigCommands,
   addVersionCommand,
@@ -37,6 +41,9 @@ Start a cluster of one, and run something on it:
   $ myco cluster init && myco daemon
   $ myco deploy ./my-service
   $ myco services
+
+Watch the line of a router:
+  $ myco flow status --watch
 
 Let another machine in:
   $ myco cluster invite                 here; prints a token
@@ -70,7 +77,9 @@ export async function runCli(args: readonly string[], world: World): Promise<num
 
 function describeProgram(program: Command, { presenter }: Session): void {
   program
-    .description("Turns a handful of machines into one: services, without a server to look after.")
+    .description(
+      "Keeps a router's line fast, and turns a handful of machines into one, without a server to look after.",
+    )
     .option("--socket <path>", "the daemon's socket (environment: MYCO_SOCKET)")
     .option("--config <file>", "the configuration (environment: MYCO_CONFIG)")
     .helpCommand("help [command]", "show the help of a command")

@@ -37,6 +37,10 @@ export class DaemonClient {
     return this.#json<T>("POST", path, body);
   }
 
+  async put<T>(path: string, body: RequestBody): Promise<T> {
+    return this.#json<T>("PUT", path, body);
+  }
+
   async delete<T>(path: string): Promise<T> {
     return this.#json<T>("DELETE", path, null);
   }
@@ -53,15 +57,16 @@ export class DaemonClient {
     return answer.text;
   }
 
-  /** Hands on an answer's text as it comes, until it ends. */
-  async follow(path: string, onText: (text: string) => void): Promise<void> {
+  /** Hands on an answer's text as it comes, until it ends or `signal` says so. */
+  async follow(path: string, onText: (text: string) => void, signal?: AbortSignal): Promise<void> {
     const response = await this.#open("GET", path, null);
+    signal?.addEventListener("abort", () => response.destroy());
     if ((response.statusCode ?? 500) >= 400) throw refusal(await readWhole(response));
     response.setEncoding("utf8");
     try {
       for await (const text of response) onText(text as string);
     } catch (error) {
-      throw brokenOff(error);
+      if (signal?.aborted !== true) throw brokenOff(error);
     }
   }
 

@@ -6,6 +6,7 @@ export interface TextSink {
   write(text: string): unknown;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
+  readonly rows?: number | undefined;
 }
 
 export type Style = "bold" | "dim" | "red" | "green" | "yellow";
@@ -26,6 +27,7 @@ export interface Cell {
 
 const COLUMN_GAP = "  ";
 const COLUMNS_DEFAULT = 80;
+const ROWS_DEFAULT = 24;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what must not reach a terminal
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g;
 
@@ -99,10 +101,13 @@ export class Presenter {
     return `\u001b[${STYLE_CODE[style]}m${text}\u001b[0m`;
   }
 
-  /** Draws `lines` in place of those drawn before. On a terminal only. */
-  redraw(lines: readonly string[]): void {
+  /** Draws `lines` in place of those drawn before, as far as the screen has room. On a terminal only. */
+  redraw(all: readonly string[]): void {
+    const rows = this.#out.rows ?? ROWS_DEFAULT;
+    const lines = all.slice(0, rows - 1).map((line) => cutToWidth(line, this.columns));
     const up = this.#drawnLines === 0 ? "" : `\u001b[${this.#drawnLines}A`;
-    this.#out.write(`${up}${lines.map((line) => `\u001b[2K${line}\n`).join("")}`);
+    // What is left of a longer picture below is erased.
+    this.#out.write(`${up}${lines.map((line) => `\u001b[2K${line}\n`).join("")}\u001b[0J`);
     this.#drawnLines = lines.length;
   }
 
@@ -119,6 +124,20 @@ function toCells(row: readonly (string | Cell)[]): Cell[] {
     if (typeof cell === "string") return { text: printable(cell) };
     return { ...cell, text: printable(cell.text) };
   });
+}
+
+/** The beginning of a line that takes at most `columns`, colours not counted. */
+function cutToWidth(line: string, columns: number): string {
+  let room = columns;
+  let text = "";
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with one
+  for (const [piece] of line.matchAll(/\u001b\[[0-9;]*m|[^\u001b]/gu)) {
+    const isColour = piece.startsWith("\u001b");
+    if (!isColour && room === 0) continue;
+    if (!isColour) room -= 1;
+    text += piece;
+  }
+  return text;
 }
 
 /** `text` without what could move the cursor or ring the bell: it may come from another machine. */

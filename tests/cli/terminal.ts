@@ -12,6 +12,8 @@ export interface TerminalOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
 }
 
 export async function myco(
@@ -22,7 +24,12 @@ export async function myco(
   let err = "";
   const isTTY = options.isTTY ?? false;
   const exitCode = await runCli(args, {
-    stdout: { write: (text) => (out += text), isTTY, columns: 100 },
+    stdout: {
+      write: (text) => (out += text),
+      isTTY,
+      columns: options.columns ?? 100,
+      rows: options.rows,
+    },
     stderr: { write: (text) => (err += text), isTTY },
     stdin: words(options.stdin ?? ""),
     env: { MYCO_CONFIG: "", ...options.env },

@@ -1,7 +1,7 @@
 // `myco cluster invite`: signs a certificate for a new machine and prints the token it joins with.
 
 import { randomBytes } from "node:crypto";
-import type { MembersAnswer, StatusAnswer } from "../../api/contract.ts";
+import type { MembersAnswer } from "../../api/contract.ts";
 import { JOIN_TOKEN_SEEDS_MAX } from "../../kernel/limits.ts";
 import type { Endpoint } from "../../kernel/ports.ts";
 import { integerBetween, peer, publicKeyHex, roles } from "../arguments.ts";
@@ -11,6 +11,7 @@ import { EXIT } from "../exit-codes.ts";
 import { CERTIFICATE_DAYS_DEFAULT, CERTIFICATE_DAYS_MAX, issueFor } from "../issue.ts";
 import { encodeJoinToken } from "../join-token.ts";
 import { rootKeyFileOf } from "../locations.ts";
+import { askMeshStatus } from "../mesh-status.ts";
 import { readRootKey } from "../root-key.ts";
 import type { AddCommand } from "../session.ts";
 
@@ -107,7 +108,7 @@ async function askCluster(
 ): Promise<ClusterView> {
   const named = peers?.slice(0, JOIN_TOKEN_SEEDS_MAX);
   try {
-    const status = await client.get<StatusAnswer>("/status");
+    const status = await askMeshStatus(client);
     if (status.cluster.rootId !== rootId) throw foreignRoot(rootId, status.cluster.rootId);
     const seeds = named ?? (await endpointsOf(client));
     return { seeds, revocationBlock: status.cluster.revocationBlock };

@@ -7,6 +7,7 @@ import { CommandError } from "../command-error.ts";
 import { EXIT } from "../exit-codes.ts";
 import { findMember } from "../find-member.ts";
 import { rootKeyFileOf } from "../locations.ts";
+import { askMeshStatus } from "../mesh-status.ts";
 import { readRootKey } from "../root-key.ts";
 import type { AddCommand } from "../session.ts";
 import { foreignRoot } from "./cluster-invite.ts";
@@ -39,7 +40,7 @@ export const addRevokeCommand: AddCommand = (parent, session, run) => {
         const crypto = await session.crypto();
         const root = readRootKey(crypto, rootKeyFileOf(options.rootKey, session.world));
         const client = await session.client();
-        const status = await client.get<StatusAnswer>("/status");
+        const status = await askMeshStatus(client);
         if (status.cluster.rootId !== root.nodeId) {
           throw foreignRoot(root.nodeId, status.cluster.rootId);
         }

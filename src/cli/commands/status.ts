@@ -1,6 +1,11 @@
 // `myco status`: this node at a glance.
 
-import type { EngineInstanceAnswer, StatusAnswer } from "../../api/contract.ts";
+import type {
+  DaemonStatus,
+  EngineInstanceAnswer,
+  RouterStatusAnswer,
+  StatusAnswer,
+} from "../../api/contract.ts";
 import { EXIT } from "../exit-codes.ts";
 import {
   type Cell,
@@ -19,7 +24,9 @@ export const addStatusCommand: AddCommand = (parent, session, run) => {
     .option("--json", "print JSON")
     .action(
       run(async (options: { json?: boolean }) => {
-        const status = await (await session.client()).get<StatusAnswer>("/status");
+        const status = await (await session.client()).get<StatusAnswer | RouterStatusAnswer>(
+          "/status",
+        );
         if (options.json === true) session.presenter.json(status);
         else show(session.presenter, status);
         return EXIT.ok;
@@ -27,8 +34,32 @@ export const addStatusCommand: AddCommand = (parent, session, run) => {
     );
 };
 
-function show(presenter: Presenter, status: StatusAnswer): void {
-  const { node, cluster, table, log, engine, health } = status;
+function show(presenter: Presenter, status: StatusAnswer | RouterStatusAnswer): void {
+  if (status.cluster === null) showRouter(presenter, status);
+  else showMember(presenter, status);
+  for (const { message } of status.health.problems) {
+    presenter.line(`${presenter.paint("red", "problem:")} ${message}`);
+  }
+}
+
+function showRouter(presenter: Presenter, status: RouterStatusAnswer): void {
+  const { node } = status;
+  presenter.facts([
+    ["node", node.hostname],
+    ["up for", `${formatDuration(node.uptimeMs)}, version ${status.version}`],
+    ["cluster", "none: the mesh is off"],
+    ["flow", flowFact(status)],
+    ["memory", `${formatBytes(status.process.residentBytes)} resident`],
+  ]);
+}
+
+function flowFact({ flow }: DaemonStatus): string {
+  if (flow === null) return "off";
+  return `${flow.mode}${flow.device === null ? "" : ` on ${flow.device}`}, ${flow.phase}; see "myco flow status"`;
+}
+
+function showMember(presenter: Presenter, status: StatusAnswer): void {
+  const { node, cluster, table, log, engine } = status;
   const { alive, suspect, dead, left } = cluster.members;
   presenter.facts([
     ["node", `${node.hostname} ${node.id}, zone ${node.zone}, ${node.roles.join(" and ")}`],
@@ -43,6 +74,7 @@ function show(presenter: Presenter, status: StatusAnswer): void {
     ["log", `${log.state}, ${formatBytes(log.sizeBytes)}`],
     ["memory", `${formatBytes(status.process.residentBytes)} resident`],
     ["engine", `${engine.kind}, ${engine.instances.length} running here`],
+    ["flow", flowFact(status)],
   ]);
   if (engine.instances.length > 0) {
     presenter.line();
@@ -50,9 +82,6 @@ function show(presenter: Presenter, status: StatusAnswer): void {
   }
   for (const { service, reason } of engine.waiting) {
     presenter.line(printable(`${service} waits: ${reason}`));
-  }
-  for (const { message } of health.problems) {
-    presenter.line(`${presenter.paint("red", "problem:")} ${message}`);
   }
 }
 

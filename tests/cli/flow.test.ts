@@ -1,0 +1,249 @@
+// The commands of the line's plane, against an API that says what a test wants.
+
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { flowPicture } from "../../src/cli/flow-picture.ts";
+import { sparkline } from "../../src/cli/sparkline.ts";
+import type { FlowReport, FlowStatus } from "../../src/flow/status.ts";
+import { type Answerer, StandInApi } from "./stand-in-api.ts";
+import { myco, type TerminalOptions } from "./terminal.ts";
+
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "myco-cli-"));
+});
+
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const STATUS: FlowStatus = {
+  phase: "running",
+  mode: "active",
+  device: "wan",
+  link: "shaped",
+  problem: null,
+  frozen: false,
+  samplingHz: 10,
+  download: {
+    shaperKbit: 19_400,
+    readBackKbit: 19_400,
+    throughputKbit: 18_200,
+    backlogBytes: 30_000,
+    tins: [
+      {
+        tin: "voice",
+        rateKbit: 90,
+        backlogBytes: 0,
+        droppedPackets: 0,
+        ecnMarkedPackets: 0,
+        averageDelayUs: 300,
+        flows: 1,
+      },
+    ],
+  },
+  upload: {
+    shaperKbit: 5_000,
+    readBackKbit: 4_000,
+    throughputKbit: null,
+    backlogBytes: null,
+    tins: [],
+  },
+  pingerAlive: true,
+  reflectors: [],
+  cpuPercent: 3.2,
+  residentBytes: 50 * 1024 * 1024,
+  flowCount: 1,
+  markedFlowCount: 1,
+  decisions: [
+    {
+      atMs: Date.UTC(2026, 0, 31, 12, 3, 7),
+      kind: "lower",
+      direction: "download",
+      fromKbit: 80_000,
+      toKbit: 19_000,
+      cause: "bloat",
+      evidence: { deltaMs: 61, loadPercent: 99 },
+    },
+  ],
+  history: Array.from({ length: 70 }, (_, second) => ({
+    atMs: second * 1_000,
+    downloadKbit: second * 250,
+    uploadKbit: null,
+    downloadShaperKbit: 20_000,
+    uploadShaperKbit: 5_000,
+    rttMs: 24,
+    increaseMs: 3,
+  })),
+  recording: false,
+};
+
+const FLOW: FlowReport = {
+  key: {
+    protocol: 17,
+    client: "192.168.1.7",
+    clientPort: 50_000,
+    server: "203.0.113.9",
+    serverPort: 3_478,
+  },
+  service: "voip_call",
+  persona: "voip",
+  confidence: 0.92,
+  signals: ["payload"],
+  hostname: "call\u001b[2J.example.org",
+  dscp: 46,
+  uploadBytes: 1_000,
+  downloadBytes: 2_048,
+  lastSeenMs: 0,
+};
+
+async function ask(answer: Answerer, args: string[], options: TerminalOptions = {}) {
+  const api = await StandInApi.start(answer);
+  try {
+    const outcome = await myco([...args, "--socket", api.socket], options);
+    return { ...outcome, asked: api.asked };
+  } finally {
+    await api.stop();
+  }
+}
+
+const router: Answerer = ({ path }) => {
+  if (path === "/flow") return { body: STATUS };
+  if (path.startsWith("/flow/flows")) return { body: { flows: [FLOW] } };
+  return { status: 404, body: { error: { code: "x", message: `no ${path}` } } };
+};
+
+describe("flow status", () => {
+  test("shows rates, delay, tins, decisions and flows, without charts where there is no terminal", async () => {
+    const { exitCode, out } = await ask(router, ["flow", "status"]);
+    expect(exitCode).toBe(0);
+    expect(out).toContain("flow active on wan: running, line shaped, 10 ticks/s, 3.2 %");
+    expect(out).toMatch(/^rtt +24\.0 ms, at most \+3\.0 ms$/m);
+    expect(out).toMatch(/^download +18\.2 Mbit\/s of 19\.4 Mbit\/s, queue 29\.3 KiB$/m);
+    expect(out).toMatch(/^upload +- of 5\.0 Mbit\/s, the kernel says 4\.0 Mbit\/s$/m);
+    expect(out).toMatch(/^download +voice +90 kbit\/s +0\.3 ms/m);
+    expect(out).toContain(
+      "12:03:07 lower download 80.0 Mbit/s to 19.0 Mbit/s: bloat  deltaMs=61 loadPercent=99",
+    );
+    expect(out).toMatch(/^voip +voip_call +92 %/m);
+    expect(out).not.toMatch(/[▁-█]/);
+  });
+
+  test("draws the last minute on a terminal", async () => {
+    const { out } = await ask(router, ["flow", "status"], { isTTY: true, env: { NO_COLOR: "1" } });
+    const [chart] = out.split("\n").filter((line) => line.startsWith("download"));
+    expect(chart).toMatch(/^download {2}[▁-█]{60} {2}18\.2 Mbit/);
+    expect(chart).toMatch(/^download {2}▂/);
+    expect(chart).toContain("▇██ ");
+  });
+
+  test("watches: a line a second for a file, an object a line as JSON", async () => {
+    const plain = await ask(router, ["flow", "status", "--watch", "--seconds", "1"]);
+    expect(plain.out).toBe(
+      "running, download 18.2 Mbit/s of 19.4 Mbit/s, upload - of 5.0 Mbit/s, rtt 24.0 ms, at most +3.0 ms, last: lower download 80.0 Mbit/s to 19.0 Mbit/s: bloat\n",
+    );
+    const json = await ask(router, ["flow", "status", "--watch", "--seconds", "1", "--json"]);
+    expect(JSON.parse(json.out)).toEqual(STATUS);
+    expect(json.out.trim().split("\n")).toHaveLength(1);
+  });
+
+  test("redraws no wider and no higher than the terminal", async () => {
+    const options = { isTTY: true, columns: 30, rows: 6 };
+    const { out } = await ask(router, ["flow", "status", "-w", "--seconds", "2"], options);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: colours and cursor moves are left out
+    const lines = out.replaceAll(/\u001b\[[0-9;]*[A-Za-z]/g, "").split("\n");
+    expect(lines.length).toBe(5 + 5 + 1);
+    for (const line of lines) expect([...line].length).toBeLessThanOrEqual(30);
+    expect(out).toContain("\u001b[5A");
+  });
+
+  test("says so when the plane is off", async () => {
+    const error = { code: "flow-off", message: "the flow plane is off", hint: "turn it on" };
+    const { exitCode, err } = await ask(
+      () => ({ status: 409, body: { error } }),
+      ["flow", "status"],
+    );
+    expect([exitCode, err]).toEqual([5, "error: the flow plane is off\nhint: turn it on\n"]);
+  });
+
+  test("never lets a name from the wire move the cursor", () => {
+    const lines = flowPicture({
+      status: { ...STATUS, problem: "a\u0007b" },
+      flows: [FLOW],
+      charts: false,
+      columns: 80,
+      paint: (_, text) => text,
+    });
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not be there
+    expect(lines.join("\n")).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/);
+  });
+});
+
+describe("a sparkline", () => {
+  test("is as wide as asked for, whatever the values", () => {
+    const values = fc.array(fc.option(fc.double({ noNaN: true })));
+    fc.assert(
+      fc.property(
+        values,
+        fc.integer({ min: 1, max: 100 }),
+        fc.double({ noNaN: true }),
+        (shown, width, max) => {
+          expect([...sparkline(shown, width, max)]).toHaveLength(width);
+        },
+      ),
+    );
+  });
+
+  test("goes from the lowest block to the highest, and shows gaps as gaps", () => {
+    expect(sparkline([0, 1, null, 4, 7, 8, 99], 7, 8)).toBe("▁▂ ▅███");
+  });
+});
+
+describe("flow policy", () => {
+  const policy = [{ persona: "torrent", treatment: "throttle", from: "command" }];
+
+  test("is set and reset by persona", async () => {
+    const set = await ask(
+      () => ({ body: { policy } }),
+      [...["flow", "policy", "set", "torrent", "throttle"]],
+    );
+    expect(set.asked[0]).toMatchObject({ method: "PUT", path: "/flow/policy/torrent" });
+    expect(JSON.parse(set.asked[0]!.body.toString())).toEqual({ treatment: "throttle" });
+    expect(set.out).toMatch(/^torrent +throttle +command$/m);
+    const reset = await ask(() => ({ body: { policy } }), ["flow", "policy", "reset", "torrent"]);
+    expect(reset.asked[0]).toMatchObject({ method: "DELETE", path: "/flow/policy/torrent" });
+  });
+
+  test("takes known words only", async () => {
+    const { exitCode, err } = await myco(["flow", "policy", "set", "torent", "throttle"]);
+    expect(exitCode).toBe(2);
+    expect(err).toContain('did you mean "torrent"?');
+  });
+});
+
+describe("flow record", () => {
+  test("keeps whole lines and says how many", async () => {
+    const file = join(folder, "r.ndjson");
+    const answer: Answerer = () => ({ body: '{"a":1}\n{"b":2}\n{"c"' });
+    const { exitCode, err } = await ask(answer, ["flow", "record", file]);
+    expect([exitCode, err]).toEqual([0, `2 lines in ${file}\n`]);
+    expect(readFileSync(file, "utf8")).toBe('{"a":1}\n{"b":2}\n');
+  });
+});
+
+describe("reload", () => {
+  test("says what is in force, and what waits", async () => {
+    const body = { applied: ["flow.download"], restart: ["listen"] };
+    const { out, asked } = await ask(() => ({ body }), ["reload"]);
+    expect(asked[0]).toMatchObject({ method: "POST", path: "/reload" });
+    expect(out).toBe("in force now: flow.download\nwaits for a restart of the daemon: listen\n");
+  });
+
+  test("shows the mistakes of a configuration that was refused", async () => {
+    const error = { code: "x", message: "mistakes", hint: "kept", problems: ["c.yaml:1:1: k: no"] };
+    const { exitCode, err } = await ask(() => ({ status: 422, body: { error } }), ["reload"]);
+    expect([exitCode, err]).toEqual([5, "error: mistakes\n  c.yaml:1:1: k: no\nhint: kept\n"]);
+  });
+});
