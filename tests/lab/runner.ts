@@ -1,0 +1,168 @@
+// Runs lab scripts one after the other, and counts. Scripts that share machines share a boot.
+
+import { join } from "node:path";
+import { SkipTest, WaitError } from "./errors.ts";
+import type { Guests, Laboratory } from "./laboratory.ts";
+import type { LabContext, LabScript } from "./script.ts";
+
+const LIMIT_SECONDS = 600;
+
+export interface RunnableScript {
+  readonly name: string;
+  readonly script: LabScript;
+}
+
+export interface Tally {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+interface Outcome {
+  readonly kind: "passed" | "failed" | "skipped";
+  readonly detail: string;
+}
+
+export class Runner {
+  readonly tally: Tally = { passed: 0, failed: 0, skipped: 0 };
+  readonly #laboratory: Laboratory;
+  readonly #print: (line: string) => void;
+  readonly #keep: boolean;
+  #guests: { readonly key: string; readonly set: Guests } | null = null;
+
+  constructor(laboratory: Laboratory, print: (line: string) => void, keep: boolean) {
+    this.#laboratory = laboratory;
+    this.#print = print;
+    this.#keep = keep;
+  }
+
+  /** Runs every script, whatever becomes of the one before. */
+  async run(scripts: readonly RunnableScript[]): Promise<void> {
+    for (const script of groupBySharing(scripts)) await this.#runOne(script);
+    await this.#release();
+  }
+
+  /** Cuts every guest's power, for an end before the end. */
+  async abort(): Promise<void> {
+    await this.#release();
+  }
+
+  async #runOne({ name, script }: RunnableScript): Promise<void> {
+    const startMs = performance.now();
+    this.#print(`» ${name}: ${script.title}`);
+    const key = sharingKey(script);
+    if (this.#guests?.key !== key) await this.#release();
+    const isFirst = this.#guests === null;
+    let set = this.#guests?.set;
+    let outcome: Outcome;
+    const before = this.tally.passed + this.tally.failed;
+    try {
+      set ??= await this.#laboratory.guests(script.machines);
+      this.#guests = { key: key ?? "", set };
+      if (isFirst && script.myco === true) await this.#laboratory.installMyco(set);
+      outcome = await this.#test(script, set);
+    } catch (error) {
+      outcome = { kind: "failed", detail: (error as Error).message };
+    }
+    const counted = this.tally.passed + this.tally.failed - before;
+    this.#close(name, outcome, counted, startMs);
+    if (outcome.kind === "failed" && set !== undefined) await this.#report(name, set);
+    if (key === null || outcome.kind === "failed") await this.#release();
+  }
+
+  /** A script without subtests, or one that failed outside of them, counts as one. */
+  #close(name: string, outcome: Outcome, counted: number, startMs: number): void {
+    const { kind, detail } = outcome;
+    if (kind === "skipped") this.tally.skipped += 1;
+    else if (counted === 0 || detail !== "") this.tally[kind] += 1;
+    if (detail !== "") this.#print(`  ${kind}: ${detail.replaceAll("\n", "\n    ")}`);
+    this.#print(`» ${name}: ${kind}, ${elapsed(startMs)}`);
+  }
+
+  async #test(script: LabScript, set: Guests): Promise<Outcome> {
+    let failedInSubtest = false;
+    const lab: LabContext = {
+      machines: set.machines,
+      startAll: () => set.startAll(),
+      subtest: async (title, test) => {
+        const startMs = performance.now();
+        try {
+          const result = await test();
+          this.tally.passed += 1;
+          this.#print(`  ok    ${elapsed(startMs).padStart(7)}  ${title}`);
+          return result;
+        } catch (error) {
+          if (error instanceof Error && error.name === "SkipTest") throw error;
+          if (!failedInSubtest) {
+            failedInSubtest = true;
+            this.tally.failed += 1;
+            const detail = (error as Error).message.replaceAll("\n", "\n    ");
+            this.#print(`  FAIL  ${elapsed(startMs).padStart(7)}  ${title}\n    ${detail}`);
+          }
+          throw error;
+        }
+      },
+      skip: (reason) => {
+        throw new SkipTest(reason);
+      },
+      note: (line) => this.#print(`        ${line}`),
+    };
+    try {
+      await set.startAll();
+      await within(script.limitSeconds ?? LIMIT_SECONDS, script.test(lab));
+      return { kind: "passed", detail: "" };
+    } catch (error) {
+      // Scripts are bundled on their own: their SkipTest is another class of the same name.
+      const { name, message } = error as Error;
+      if (name === "SkipTest") return { kind: "skipped", detail: message };
+      return { kind: "failed", detail: failedInSubtest ? "" : message };
+    }
+  }
+
+  async #report(name: string, set: Guests): Promise<void> {
+    const stamp = new Date().toISOString().replaceAll(/[:.]/g, "-");
+    const target = join(this.#laboratory.root, ".cache", "lab-failures", `${stamp}-${name}`);
+    await set.collect(target);
+    this.#print(`  logs: ${target}`);
+  }
+
+  async #release(): Promise<void> {
+    const set = this.#guests?.set;
+    this.#guests = null;
+    if (set === undefined) return;
+    if (this.#keep) await set.powerOff();
+    else await set.destroy();
+  }
+}
+
+/** What scripts must have in common to share a boot; null for a script that shares none. */
+function sharingKey({ reuse, machines, myco }: LabScript): string | null {
+  return reuse === true ? JSON.stringify([machines, myco === true]) : null;
+}
+
+/** The same order, but scripts that can share a boot come together. */
+export function groupBySharing(scripts: readonly RunnableScript[]): RunnableScript[] {
+  const groups = new Map<string, RunnableScript[]>();
+  for (const one of scripts) {
+    const key = sharingKey(one.script) ?? `own ${one.name}`;
+    groups.set(key, [...(groups.get(key) ?? []), one]);
+  }
+  return [...groups.values()].flat();
+}
+
+async function within(seconds: number, test: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new WaitError(`the script was not done after ${seconds} s`);
+    timer = setTimeout(() => reject(error), seconds * 1000);
+  });
+  try {
+    await Promise.race([test, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function elapsed(startMs: number): string {
+  return `${((performance.now() - startMs) / 1000).toFixed(1)} s`;
+}
