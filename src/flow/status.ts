@@ -54,7 +54,7 @@ export interface FlowHistoryPoint {
   readonly uploadShaperKbit: number | null;
   /** The best reply of the second. */
   readonly rttMs: number | null;
-  /** The worst increase over the baseline in the second. */
+  /** The increase over the baseline at its end. */
   readonly increaseMs: number | null;
 }
 

@@ -223,6 +223,16 @@ export const CHILD_STEADY_MS = 20_000;
 
 /** The note of what was found on the interface. */
 export const FOUND_BYTES_MAX = 16 * 1024;
+/** How often the flow plane looks at what it uses of the machine. */
+export const FLOW_USAGE_EVERY_MS = 2_000;
+/** One line of a recording: a sample with all the answers that may wait. */
+export const RECORDING_LINE_BYTES_MAX = 64 * 1024;
+/** Inputs of the loop that come while it is at another; the oldest makes room. */
+export const FLOW_INPUTS_WAITING_MAX = 64;
+/** Decisions that the flow plane's status shows. */
+export const DECISIONS_KEPT = 64;
+/** Seconds that its charts reach back. */
+export const FLOW_HISTORY_SECONDS = 120;
 /** How long one command of setting up or tidying up may take. */
 export const SET_UP_COMMAND_MS_MAX = 10_000;
 

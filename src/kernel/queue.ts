@@ -48,6 +48,14 @@ export class BoundedQueue<T> {
     return item;
   }
 
+  /** The items, oldest first. */
+  toArray(): T[] {
+    return Array.from(
+      { length: this.#length },
+      (_, index) => this.#ring[(this.#head + index) % this.capacity] as T,
+    );
+  }
+
   clear(): void {
     this.#ring.fill(undefined);
     this.#head = 0;

@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ingressFilters, parseFilterList } from "../../src/flow/act/filters.ts";
-import { dscpOfMark, ifbOf, MARK_MASK, markOfDscp } from "../../src/flow/act/ours.ts";
+import { dscpOfMark, ifbOf, isOurShaper, MARK_MASK, markOfDscp } from "../../src/flow/act/ours.ts";
 import { explainSetUpFailure } from "../../src/flow/act/set-up-failure.ts";
 import {
   decodeFound,
@@ -11,7 +11,6 @@ import {
   encodeFound,
   type FoundInterface,
   ingressHookOf,
-  isOurs,
   parseQdiscList,
   rootOf,
 } from "../../src/flow/act/snapshot.ts";
@@ -73,10 +72,10 @@ describe("describeRoot", () => {
   });
 
   it("knows our own by its handle, and nobody else's", () => {
-    expect(isOurs(rootOf(qdiscs(CAKE.replace("8002:", "6d79:"))))).toBe(true);
-    expect(isOurs(rootOf(qdiscs(CAKE)))).toBe(false);
-    expect(isOurs(rootOf(qdiscs(HTB.replace('"1:"', '"6d79:"'))))).toBe(false);
-    expect(isOurs(rootOf(qdiscs("[]")))).toBe(false);
+    expect(isOurShaper(rootOf(qdiscs(CAKE.replace("8002:", "6d79:"))))).toBe(true);
+    expect(isOurShaper(rootOf(qdiscs(CAKE)))).toBe(false);
+    expect(isOurShaper(rootOf(qdiscs(HTB.replace('"1:"', '"6d79:"'))))).toBe(false);
+    expect(isOurShaper(rootOf(qdiscs("[]")))).toBe(false);
   });
 
   it("sees an ingress hook where there is one", () => {

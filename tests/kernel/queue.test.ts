@@ -33,6 +33,7 @@ describe("a bounded queue", () => {
             model.length = 0;
           }
           expect(queue.length).toBe(model.length);
+          expect(queue.toArray()).toEqual(model);
           expect(queue.droppedCount).toBe(dropped);
         }
       }),

@@ -31,6 +31,13 @@ export function ifbOf(device: string): string {
   return (IFB_PREFIX + device).slice(0, DEVICE_NAME_LENGTH_MAX);
 }
 
+/** Whether a root qdisc is one of ours, of this life or one before. */
+export function isOurShaper(
+  qdisc: { readonly kind: string; readonly handle: string } | null,
+): boolean {
+  return qdisc !== null && qdisc.kind === "cake" && qdisc.handle === QDISC_HANDLE;
+}
+
 /** The bits of `MARK_MASK` for a DSCP of 0 to 63. */
 export function markOfDscp(dscp: number): number {
   assert(Number.isInteger(dscp) && dscp >= 0 && dscp < 64, "a DSCP has six bits");

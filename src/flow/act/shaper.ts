@@ -9,7 +9,7 @@ import type { Direction } from "../interface.ts";
 import type { Children, SystemFiles } from "../ports.ts";
 import type { FlowNotice } from "../status.ts";
 import { ingressFilters, type ListedFilter, parseFilterList } from "./filters.ts";
-import { ifbOf, MARK_DSCP_MASK, MARK_VALID, QDISC_HANDLE } from "./ours.ts";
+import { ifbOf, isOurShaper, MARK_DSCP_MASK, MARK_VALID, QDISC_HANDLE } from "./ours.ts";
 import { explainSetUpFailure } from "./set-up-failure.ts";
 import {
   decodeFound,
@@ -17,7 +17,6 @@ import {
   encodeFound,
   type FoundInterface,
   ingressHookOf,
-  isOurs,
   KERNEL_DEFAULT,
   type ListedQdisc,
   parseQdiscList,
@@ -92,11 +91,23 @@ export class Shaper {
   readonly #ifb: string;
   /** Null: not looked yet, or put back. */
   #found: FoundInterface | null = null;
+  #hasCtinfo = true;
 
   constructor(ports: ShaperPorts, plan: ShaperPlan) {
     this.#ports = ports;
     this.#plan = plan;
     this.#ifb = ifbOf(plan.device);
+  }
+
+  /**
+   * Another plan for the same device, carried out by the next `install`.
+   * @returns whether it differs from the one before
+   */
+  replan(plan: ShaperPlan): boolean {
+    assert(plan.device === this.#plan.device, "a shaper keeps its device");
+    const differs = JSON.stringify(plan) !== JSON.stringify(this.#plan);
+    this.#plan = plan;
+    return differs;
   }
 
   /** The device whose root qdisc shapes a direction; null: that direction is not shaped. */
@@ -163,7 +174,7 @@ export class Shaper {
   #noteFound(qdiscs: readonly ListedQdisc[]): void {
     if (this.#found !== null) return;
     const noted = this.#readFound();
-    const adopts = isOurs(rootOf(qdiscs));
+    const adopts = isOurShaper(rootOf(qdiscs));
     if (adopts) this.#tell("info", "adopted", this.#adoptionText(noted));
     const found = adopts ? (noted ?? this.#unknownFound()) : this.#describe(qdiscs);
     if (!this.#ports.files.writeText(this.#ports.foundFile, encodeFound(found))) {
@@ -248,14 +259,18 @@ export class Shaper {
 
   #suits(filter: ListedFilter, preference: number): boolean {
     const comesFirst = filter.preference <= preference;
-    return comesFirst && filter.restoresMarks === this.#plan.restoreMarks;
+    return comesFirst && filter.restoresMarks === this.#restoresMarks;
+  }
+
+  get #restoresMarks(): boolean {
+    return this.#plan.restoreMarks && this.#hasCtinfo;
   }
 
   #filterAddition(preference: number): TcCommand {
     return [
       ...["filter", "add", "dev", this.#plan.device, "ingress", "protocol", "all"],
       ...["pref", String(preference), "matchall"],
-      ...(this.#plan.restoreMarks ? CTINFO_WORDS : []),
+      ...(this.#restoresMarks ? CTINFO_WORDS : []),
       ...["action", "mirred", "egress", "redirect", "dev", this.#ifb],
     ];
   }
@@ -280,7 +295,7 @@ export class Shaper {
       const scene = await this.#look();
       const commands = [...this.#ingressRemoval(scene)];
       // Somebody else's by now is theirs to keep.
-      if (isOurs(rootOf(scene.qdiscs))) commands.push(rootCommand(device, found));
+      if (isOurShaper(rootOf(scene.qdiscs))) commands.push(rootCommand(device, found));
       if (commands.length > 0) await this.#tc(commands);
     }
     await this.#removeIfb();
@@ -293,7 +308,7 @@ export class Shaper {
     } catch (error) {
       if (!(error instanceof ShaperError) || error.code !== "NO_CTINFO") throw error;
       this.#tell("warn", "no-ctinfo", error.message);
-      this.#plan = { ...this.#plan, restoreMarks: false };
+      this.#hasCtinfo = false;
       const scene = await this.#look();
       await this.#changeAndVerify(this.#ingressCommands(scene, rates.downloadKbit));
     }
@@ -306,7 +321,7 @@ export class Shaper {
     const answers = lines.filter((line) => line.startsWith("["));
     for (const [index, device] of devices.entries()) {
       const root = rootOf(parseQdiscList(answers[index] ?? "") ?? []);
-      if (isOurs(root)) continue;
+      if (isOurShaper(root)) continue;
       throw new ShaperError(
         "NOT_IN_PLACE",
         `CAKE was put on ${device}, but ${root === null ? "nothing" : root.kind} is there. ` +

@@ -2,7 +2,6 @@
 // change, so that a daemon that was killed is tidied up after by the next one.
 
 import { FOUND_BYTES_MAX } from "../../kernel/limits.ts";
-import { QDISC_HANDLE } from "./ours.ts";
 
 /** How the root qdisc that was found is made again. */
 export interface FoundRoot {
@@ -64,11 +63,6 @@ export function rootOf(qdiscs: readonly ListedQdisc[]): ListedQdisc | null {
 
 export function ingressHookOf(qdiscs: readonly ListedQdisc[]): ListedQdisc | null {
   return qdiscs.find(({ kind }) => kind === "ingress" || kind === "clsact") ?? null;
-}
-
-/** Ours, of this life or one before. */
-export function isOurs(qdisc: ListedQdisc | null): boolean {
-  return qdisc !== null && qdisc.kind === "cake" && qdisc.handle === QDISC_HANDLE;
 }
 
 /** The default that comes back by itself: what the kernel attached has no handle. */
