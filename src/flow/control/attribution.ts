@@ -37,9 +37,9 @@ export function prime(
 ): Direction {
   const down = suspicion(download, risenSinceMs);
   const up = suspicion(upload, risenSinceMs);
-  if (down !== up) return down > up ? "download" : "upload";
   if (upload.exploring && !tooSteep(upload, slope)) return "upload";
-  return "download";
+  if (download.exploring && down === 2 && !tooSteep(download, slope)) return "download";
+  return down > up ? "download" : "upload";
 }
 
 function tooSteep(explorer: DirectionController, slope: number): boolean {

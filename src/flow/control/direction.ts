@@ -25,6 +25,8 @@ export interface DelayFacts {
   /** Since when the delay has been above the set-point, in the current spell; null: it is not. */
   readonly risenSinceMs: number | null;
   readonly baselineMs: number;
+  /** How much the robust delay differs from one tick to the next while nothing happens. */
+  readonly noiseMs: number;
   readonly deltas: History;
 }
 
@@ -42,8 +44,8 @@ const UNDERSHOOT_MAX = 0.25;
 /** A queue so long is worth a deeper cut. */
 const UNDERSHOOT_DEEP = 0.45;
 const DEEP_QUEUE_MS = 200;
-/** Time for a change to show in the probes, beside the path's RTT. */
-const EFFECT_MS = 250;
+/** Time for a change to show in the probes, beside the path's RTT: a tick, a probe, the actor. */
+const EFFECT_MS = 150;
 /** The rate kept after a drain, of the capacity met: an empty queue stays empty. */
 const SETTLE_SHARE = 0.96;
 /** Up to this share of the capacity met there is nothing to find out. */
@@ -52,6 +54,13 @@ const KNOWN_SHARE = 0.98;
 const KNOWN_MS = 30_000;
 /** After a drain, before looking for more. */
 const PROBE_PAUSE_MS = 1_500;
+/** Between two raises of a probe, beside the path's RTT: its effect has to be seen. */
+const PROBE_STEP_MS = 180;
+/** So far around the known capacity a probe goes in small steps; beyond, each is larger than the last. */
+const NEAR_KNOWN_SHARE = 1.03;
+/** A probe ends when the delay is this much above what it was before, or twice its noise, in two ticks. */
+const PROBE_RISE_MS = 4;
+const PROBE_RISE_NOISES = 2;
 /** A rate is proven when it was in full use so long without delay. */
 const PROVEN_MS = 600;
 /** Little use for so long is idleness; then the rate goes back to the base, a step each time. */
@@ -62,8 +71,9 @@ const IDLE_STEP_SHARE = 0.1;
 /** An upload whose queue no longer grows is full: the slope tells nothing, so cut by this. */
 const FULL_QUEUE_SHARE = 0.6;
 const FULL_QUEUE_MS = 200;
-/** A cut that left this share of the delay had no effect. */
-const VAIN_SHARE = 0.8;
+/** A cut is judged when it should have taken this much off the delay; less than this share of it is no effect. */
+const JUDGED_MS = 12;
+const EFFECT_SHARE = 0.35;
 /** Cuts without effect before the delay is held to be somebody else's, when no other suspect is there. */
 const VAIN_CUTS_MAX = 3;
 /** So long it is then not blamed again. */
@@ -77,8 +87,9 @@ interface Drain {
   readonly capacityKbit: number | null;
   readonly startMs: number;
   readonly deltaMs: number;
-  /** When a cut of the right direction shows, and when its queue should be gone. */
+  /** When a cut of the right direction shows, by how much it does then at least, and when its queue should be gone. */
   readonly judgeMs: number;
+  readonly judgedDeltaMs: number;
   readonly deadlineMs: number;
 }
 
@@ -97,6 +108,8 @@ export class DirectionController {
   #capacityAtMs = 0;
   #provenKbit = 0;
   #probeNotBeforeMs = Number.NEGATIVE_INFINITY;
+  /** The delay when the probe under way began. */
+  #probeDeltaMs = 0;
   #idleSinceMs: number | null = null;
   #idleStepMs = 0;
   #vainCuts = 0;
@@ -123,6 +136,14 @@ export class DirectionController {
   /** Whether the rate is beyond what has been proven to be free of delay. */
   get exploring(): boolean {
     return this.#phase === "probe" && this.#rateKbit > this.#provenKbit;
+  }
+
+  /** Whether the delay has answered the probe that is under way. */
+  probeAnswered({ deltas, noiseMs, atMs }: DelayFacts): boolean {
+    if (!this.exploring) return false;
+    const riseMs = Math.max(PROBE_RISE_MS, PROBE_RISE_NOISES * noiseMs);
+    const leastMs = deltas.least(atMs - 150);
+    return leastMs !== null && leastMs > this.#probeDeltaMs + riseMs;
   }
 
   /** How far beyond, as a share: the delay cannot grow faster than that by its fault alone. */
@@ -160,9 +181,12 @@ export class DirectionController {
 
   /** The rate has been changed, for whatever reason. */
   rateChanged(atMs: number, rateKbit: number): void {
+    const fromKbit = this.#rateKbit;
     this.#rateKbit = rateKbit;
     this.#rateSinceMs = atMs;
     this.#provenKbit = Math.min(this.#provenKbit, rateKbit);
+    // What it was acquitted of was at another rate.
+    if (rateKbit > fromKbit && this.#phase === "probe") this.#acquittedUntilMs = atMs;
     this.limiter.count(atMs);
   }
 
@@ -201,21 +225,23 @@ export class DirectionController {
     const capacityKbit = this.#estimate(facts);
     if (capacityKbit === null) return null;
     const undershoot = undershootFor(deltaMs);
-    const drainMs = deltaMs / undershoot;
     const seenMs = atMs + baselineMs + EFFECT_MS;
+    const expectedMs = Math.min(Math.max(JUDGED_MS, 0.3 * deltaMs), deltaMs);
     this.#drain = {
       fromKbit: this.#drain?.fromKbit ?? this.#rateKbit,
       capacityKbit: this.#drain?.capacityKbit ?? this.#capacityKbit,
       startMs: atMs,
       deltaMs,
-      judgeMs: seenMs + drainMs / 2,
-      deadlineMs: seenMs + drainMs * 1.3,
+      judgeMs: seenMs + expectedMs / undershoot,
+      judgedDeltaMs: deltaMs - EFFECT_SHARE * expectedMs,
+      deadlineMs: seenMs + (1.3 * deltaMs) / undershoot,
     };
+    const cause = this.exploring ? "probe-end" : "bloat";
     this.#meet(atMs, capacityKbit);
     this.#phase = "drain";
     this.#steering.reset();
     const wantedKbit = Math.min(capacityKbit, this.#rateKbit) * (1 - undershoot);
-    return this.#move("lower", "bloat", wantedKbit);
+    return this.#move("lower", cause, wantedKbit);
   }
 
   /** What the line carries, from what it did while its queue grew. */
@@ -238,15 +264,15 @@ export class DirectionController {
     if (deltaMs === null) return null;
     if (deltaMs <= this.#setPointMs / 2) return this.#settle(facts, drain);
     if (atMs < drain.judgeMs) return null;
-    if (deltaMs > VAIN_SHARE * drain.deltaMs) return this.#vain(facts, drain, charge);
+    if (charge.guilty && deltaMs > drain.judgedDeltaMs) return this.#vain(facts, drain, charge);
     if (atMs < drain.deadlineMs) return null;
-    return deltaMs <= this.#setPointMs ? this.#settle(facts, drain) : this.#cut(facts);
+    return charge.guilty ? this.#cut(facts) : this.#settle(facts, drain);
   }
 
   /** The last cut had no effect: cut deeper, or let go of it when another suspect is there or enough was tried. */
-  #vain(facts: DelayFacts, drain: Drain, { guilty, alternative }: Charge): Move | null {
+  #vain(facts: DelayFacts, drain: Drain, { alternative }: Charge): Move | null {
     if (!this.limiter.open(facts.atMs)) return null;
-    if (guilty && !alternative && this.#vainCuts < VAIN_CUTS_MAX - 1) {
+    if (!alternative && this.#vainCuts < VAIN_CUTS_MAX - 1) {
       this.#vainCuts += 1;
       return this.#cut(facts);
     }
@@ -290,10 +316,15 @@ export class DirectionController {
     if (this.#phase === "idle") this.#phase = "hold";
     if (deltaMs === null || risenSinceMs !== null || !this.limiter.open(atMs)) return null;
     const knownKbit = this.#knownKbit(atMs);
-    if (this.#rateKbit < knownKbit) return this.#move("raise", "known-capacity", knownKbit);
+    const known = this.#move("raise", "known-capacity", knownKbit);
+    if (known !== null && known.toKbit > this.#rateKbit) return known;
     if (!mayProbe || atMs < this.#probeNotBeforeMs) return null;
-    const stepShare = this.#steering.step(deltaMs, facts.deltas.slope(atMs - 350) ?? 0);
+    if (atMs - this.#rateSinceMs < facts.baselineMs + PROBE_STEP_MS) return null;
+    const nearKnown = this.#rateKbit < NEAR_KNOWN_SHARE * knownKbit;
+    const slope = facts.deltas.slope(atMs - 350) ?? 0;
+    const stepShare = this.#steering.step(deltaMs, slope, nearKnown);
     if (stepShare <= 0) return null;
+    if (this.#phase !== "probe") this.#probeDeltaMs = deltaMs;
     this.#phase = "probe";
     return this.#move("raise", "probe-up", this.#rateKbit * (1 + stepShare));
   }

@@ -1,6 +1,7 @@
 // The controller: what a router's loop decides from what it was told. Pure: the same inputs in the
 // same order give the same decisions, byte for byte, so that a recording can be replayed.
 
+import { Ewma } from "../../kernel/ewma.ts";
 import { KOfM } from "../../kernel/k-of-m.ts";
 import type { FlowSettings } from "../../schema/flow-settings.ts";
 import {
@@ -34,7 +35,11 @@ const TURN_MS = 1_200;
 /** Evidence that is not strong needs the delay to last. */
 const PATIENCE_MS = 1_000;
 
+/** Weight of a tick in the delay's noise. */
+const NOISE_SHARE = 0.02;
+
 const FREE: Charge = { guilty: false, alternative: false };
+const GUILTY: Charge = { guilty: true, alternative: false };
 const NO_CHARGES = { download: FREE, upload: FREE };
 const NOTHING: FlowStep = { decisions: [], commands: [] };
 
@@ -44,6 +49,7 @@ export class FlowLoop {
   readonly #directions: Readonly<Record<Direction, DirectionController>>;
   readonly #reflectors = new ReflectorTable();
   readonly #deltas = new History();
+  readonly #noise = new Ewma(NOISE_SHARE);
   #votes: KOfM;
   #nowMs = Number.NEGATIVE_INFINITY;
   #deltaMs: number | null = null;
@@ -89,8 +95,10 @@ export class FlowLoop {
     for (const loss of sample.losses) this.#reflectors.loss(loss);
     this.#deltaMs = this.#reflectors.deltaMs(sample.atMs);
     if (this.#deltaMs === null || sample.replies.length === 0) return;
+    const before = this.#deltas.last;
     this.#deltas.add(sample.atMs, this.#deltaMs);
     const high = this.#deltaMs > this.#settings.delaySetPointMs;
+    if (before !== null && !high) this.#noise.add(Math.abs(this.#deltaMs - before));
     this.#votes.vote(high);
     if (high) this.#risenSinceMs ??= sample.atMs;
     else if (this.#votes.count === 0) this.#risenSinceMs = null;
@@ -102,6 +110,7 @@ export class FlowLoop {
       deltaMs: this.#deltaMs,
       risenSinceMs: this.#risenSinceMs,
       baselineMs: this.#reflectors.baselineMs(this.#nowMs) ?? 50,
+      noiseMs: this.#noise.value ?? 0,
       deltas: this.#deltas,
     };
   }
@@ -120,8 +129,12 @@ export class FlowLoop {
   #charges(facts: DelayFacts): Readonly<Record<Direction, Charge>> {
     const { risenSinceMs, atMs } = facts;
     const slope = this.#deltas.slope(atMs - 350) ?? 0;
-    if (risenSinceMs === null || !this.#bloated(facts, slope)) return NO_CHARGES;
     const { download, upload } = this.#directions;
+    if (risenSinceMs === null || !this.#bloated(facts, slope)) {
+      if (download.probeAnswered(facts)) return { download: GUILTY, upload: FREE };
+      if (upload.probeAnswered(facts)) return { download: FREE, upload: GUILTY };
+      return NO_CHARGES;
+    }
     const patient = atMs - risenSinceMs >= PATIENCE_MS ? 1 : 2;
     const suspects = DIRECTIONS.filter((direction) => {
       const controller = this.#directions[direction];
