@@ -7,7 +7,6 @@ import type { PersonaPolicy } from "../api/contract.ts";
 import type { EventHub } from "../api/event-hub.ts";
 import type { Decision, DecisionKind } from "../flow/interface.ts";
 import { FlowPlane } from "../flow/plane.ts";
-import type { QuicCrypto } from "../flow/ports.ts";
 import type {
   DeviceReport,
   FlowMetric,
@@ -17,6 +16,7 @@ import type {
 } from "../flow/status.ts";
 import { SystemChildren } from "../io/children.ts";
 import { SystemClock } from "../io/clock.ts";
+import { NodeQuicCrypto } from "../io/quic-crypto.ts";
 import { SystemRandom } from "../io/random.ts";
 import { RealSystemFiles } from "../io/system-files.ts";
 import { Ticker } from "../io/ticker.ts";
@@ -48,12 +48,6 @@ const DECISION_LEVELS: Readonly<Record<DecisionKind, LogLevel>> = {
   rollback: "warn",
   restore: "info",
   release: "info",
-};
-
-const NO_QUIC: QuicCrypto = {
-  hmacSha256: () => new Uint8Array(32),
-  aes128Block: () => new Uint8Array(16),
-  aes128GcmOpen: () => null,
 };
 
 export class FlowRunner implements FlowBackend {
@@ -189,7 +183,7 @@ export class FlowRunner implements FlowBackend {
         random: new SystemRandom(),
         children: new SystemChildren({ stateDir: runDir }),
         files: new RealSystemFiles(),
-        quicCrypto: NO_QUIC,
+        quicCrypto: new NodeQuicCrypto(),
       },
       {
         settings: this.#policy.over(this.#settings),
