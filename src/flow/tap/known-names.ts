@@ -43,9 +43,8 @@ export class KnownNames {
   /** Fills in what is known by now of the server of `flow`. */
   fill(flow: Flow): void {
     flow.dnsName ??= this.#toldName(flow);
-    if (flow.serverName === null) {
-      flow.siblingName ??= this.#shown.find(siblingKey(flow), flow.lastSeenMs);
-    }
+    if (flow.serverName !== null) flow.siblingName = null;
+    else flow.siblingName ??= this.#shown.find(siblingKey(flow), flow.lastSeenMs);
   }
 
   #toldName(flow: Flow): string | null {

@@ -39,7 +39,7 @@ export class QuicHandshake implements StreamOwner {
 const LONG_HEADER = 0x80;
 const LONG_HEADER_BYTES_MIN = 7;
 const CONNECTION_ID_BYTES_MAX = 20;
-const COALESCED_MAX = 4;
+const COALESCED_MAX = 8;
 const FRAMES_MAX = 256;
 const ACK_RANGES_MAX = 64;
 const SAMPLE_BYTES = 16;
