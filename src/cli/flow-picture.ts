@@ -135,7 +135,7 @@ function throughputOf(point: FlowHistoryPoint, direction: Direction): number | n
 
 function delayText(point: FlowHistoryPoint | undefined): string {
   if (point === undefined || point.rttMs === null) return "not known";
-  const more = point.increaseMs === null ? "" : `, at most +${point.increaseMs.toFixed(1)} ms`;
+  const more = point.increaseMs === null ? "" : `, ${point.increaseMs.toFixed(1)} above its base`;
   return `${point.rttMs.toFixed(1)} ms${more}`;
 }
 

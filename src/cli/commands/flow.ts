@@ -4,6 +4,7 @@ import type { AddCommand } from "../session.ts";
 import { addFlowsCommands } from "./flow-flows.ts";
 import { addPolicyCommands } from "./flow-policy.ts";
 import { addRecordCommand } from "./flow-record.ts";
+import { addReplayCommand } from "./flow-replay.ts";
 import { addFlowStatusCommand } from "./flow-status.ts";
 
 const HELP = `
@@ -19,6 +20,7 @@ export const addFlowCommands: AddCommand = (parent, session, run) => {
     addFlowStatusCommand,
     addFlowsCommands,
     addRecordCommand,
+    addReplayCommand,
     addPolicyCommands,
   ]) {
     addCommand(flow, session, run);
