@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ServiceAnswer, StatusAnswer } from "../src/api/contract.ts";
+import type { FlowAnswer, ServiceAnswer, StatusAnswer } from "../src/api/contract.ts";
 import { DaemonClient } from "../src/cli/daemon-client.ts";
 import { DAEMON_ENVIRONMENT, DAEMON_NODE_FLAGS } from "../src/daemon/runtime-flags.ts";
 import { freeUdpPort } from "./ports.ts";
@@ -37,6 +37,8 @@ export interface LocalNodeOptions {
   readonly hostname: string;
   /** A loopback address; services of this node listen there too. */
   readonly address: string;
+  /** Further lines of its configuration. */
+  readonly more?: string;
 }
 
 /** Runs the program's command line to its end. */
@@ -118,7 +120,12 @@ export class LocalNode {
     this.client = new DaemonClient(this.socket);
     this.#bundle = bundle;
     mkdirSync(this.folder, { recursive: true });
-    writeFileSync(this.configurationFile, this.#configuration());
+    this.configure(options.more ?? "");
+  }
+
+  /** Writes the configuration anew. @param more further lines of it */
+  configure(more: string): void {
+    writeFileSync(this.configurationFile, this.#configuration() + more);
   }
 
   get isRunning(): boolean {
@@ -166,6 +173,11 @@ export class LocalNode {
     return this.client.get<StatusAnswer>("/status").catch(() => null);
   }
 
+  /** What the daemon says of the line; null when it does not answer, or its flow plane is off. */
+  async flow(): Promise<FlowAnswer | null> {
+    return this.client.get<FlowAnswer>("/flow").catch(() => null);
+  }
+
   /** What the daemon says of a service; null when it knows none, or does not answer. */
   async service(name: string): Promise<ServiceAnswer | null> {
     return this.client.get<ServiceAnswer>(`/services/${name}`).catch(() => null);
@@ -174,6 +186,10 @@ export class LocalNode {
   /** Runs a command against this node. */
   async myco(...args: string[]): Promise<Outcome> {
     return runMyco(this.#bundle, args, { MYCO_SOCKET: this.socket });
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#process?.kill(name);
   }
 
   /** Ends the daemon as the system would for lack of memory: without a word. Its services stay. */
