@@ -21,8 +21,8 @@ const TRUST = {
   sibling: 0.75,
   agent: 0.85,
   network: 0.7,
-  port: 0.7,
-  clientPort: 0.55,
+  port: 0.6,
+  clientPort: 0.5,
 } as const;
 /** A name nothing in the catalogue claims is a site somebody visits, more or less. */
 const UNKNOWN_NAME_CONFIDENCE = 0.5;

@@ -80,7 +80,8 @@ const FILE_ENDINGS =
   /\.(?:exe|msi|cab|psf|msu|esd|deb|udeb|rpm|apk|apks|xapk|ipa|dmg|pkg|iso|img|zip|7z|rar|tar|tgz|gz|xz|bz2|zst|bin|whl|jar|nupkg|vpk|pak|mpq)$/;
 const STREAM_ENDINGS =
   /\.(?:m3u8|mpd|m4s|ts|mp4|m4v|m4a|webm|flv|f4v|mkv|avi|wmv|mov|3gp|ism|ismv|aac|mp3)$/;
-const LIVE_WORDS = /\/live\/|\/hls-live|\/livestream|\/iptv|\/rtv\/|\/dash-live/;
+const LIVE_WORDS =
+  /\/live(?:sim|stream|tv|hls|dash|event)?s?(?:[-_0-9]|\/)|\/hls-live|\/dash-live|\/iptv/;
 
 /** What a client's ALPN ids say, or null when they only say HTTP. */
 export function alpnMeaning(alpn: readonly string[]): Meaning | null {

@@ -113,6 +113,11 @@ function isPhoton(payload: Uint8Array): boolean {
   );
 }
 
+/** netcode.io and its heirs open with their version. */
+function isNetcode(payload: Uint8Array): boolean {
+  return textAt(payload, 1, "NETCODE 1.0") || textAt(payload, 0, "NETCODE 1.0");
+}
+
 /** Nintendo's PIA. */
 function isPia(payload: Uint8Array): boolean {
   return payload.length >= 12 && u32(payload, 0) === 0x32ab9864;
@@ -171,6 +176,7 @@ export const GAMES_UDP: readonly Signature[] = [
   signature("kcp-handshake", "game_rt", 0.92, isKcpHandshake),
   signature("enet", "game_rt", 0.85, isEnet),
   signature("photon", "game_rt", 0.85, isPhoton),
+  signature("netcode", "game_rt", 0.92, isNetcode),
   signature("pia", "game_rt", 0.92, isPia),
   signature("gamespy", "game_rt", 0.8, isGameSpy),
   signature("game-status", "game_rt", 0.8, isNamedGame),

@@ -158,9 +158,63 @@ function isDiameter(payload: Uint8Array, context: PayloadContext): boolean {
   return true;
 }
 
+/** BFD's control packet: version 1, its length of 24 (26 with a password) in the fourth byte. */
+function isBfd(payload: Uint8Array, context: PayloadContext): boolean {
+  if (!onPort(context, 3784, 4784, 6784) || payload.length < 24) return false;
+  return payload[0]! >>> 5 === 1 && payload[3]! >= 24 && payload[3]! <= context.payloadBytes;
+}
+
+/** RMCP, which carries IPMI: version 6, no answer wanted (0xff), class ASF or IPMI. */
+function isRmcp(payload: Uint8Array, context: PayloadContext): boolean {
+  if (!onPort(context, 623, 664) || payload.length < 4) return false;
+  return payload[0] === 6 && [6, 7, 0x86].includes(payload[3]!);
+}
+
+/** A session of NetBIOS (RFC 1002): a request with two encoded names, or its answer. */
+function isNetbiosSession(payload: Uint8Array, context: PayloadContext): boolean {
+  if (!onPort(context, 139) || payload.length < 4) return false;
+  const type = payload[0]!;
+  return type >= 0x81 && type <= 0x85 && u16(payload, 2) + 4 === context.payloadBytes;
+}
+
+/** Roughtime's frame, or a first message of tags. */
+function isRoughtime(payload: Uint8Array): boolean {
+  return begins(payload, "ROUGHTIM") || (payload.length >= 1024 && holds(payload, "NONC", 64));
+}
+
+/** Printers and recorders that are looked for by words of their own: Canon, TiVo. */
+function isDeviceSearch(payload: Uint8Array): boolean {
+  return beginsWithAny(payload, [
+    "BJNP",
+    "BJNB",
+    "MFNP",
+    "MFNB",
+    "tivoconnect=",
+    "TiVoConnect=",
+    "DLEP",
+  ]);
+}
+
+/**
+ * DNSCrypt's query: a magic, a key and half a nonce, then text sealed to a multiple of 64 bytes, of
+ * 256 at least.
+ */
+function isDnsCryptQuery(payload: Uint8Array, context: PayloadContext): boolean {
+  if (context.index !== 0 || !context.fromClient || context.serverPort > 8999) return false;
+  const sealedBytes = context.payloadBytes - 68;
+  return sealedBytes >= 256 && sealedBytes <= 1280 && sealedBytes % 64 === 0 && payload.length > 68;
+}
+
+/** CAPWAP's preamble: version 0 and plain or DTLS, on its ports. */
+function isCapwap(payload: Uint8Array, context: PayloadContext): boolean {
+  return (
+    onPort(context, 5246, 5247) && payload.length >= 8 && (payload[0] === 0 || payload[0] === 1)
+  );
+}
+
 /** Checkmk, Zabbix and Munin agents open with words of theirs. */
 function isMonitoring(payload: Uint8Array): boolean {
-  return beginsWithAny(payload, ["ZBXD\x01", "<<<check_mk>>>", "# munin node at"]);
+  return beginsWithAny(payload, ["ZBXD\x01", "<<<check_mk>>>", "# munin node at", "*KISMET:"]);
 }
 
 /** IKE on its ports: with or without the non-ESP marker, or ESP behind it. */
@@ -215,6 +269,7 @@ const RECOGNISED_TCP: readonly Signature[] = [
 export const NETWORK_TCP: readonly Signature[] = [
   signature("bgp", "system", 0.97, isBgp),
   signature("ldp", "system", 0.95, isLdp),
+  signature("netbios-session", "system", 0.85, isNetbiosSession),
   signature("mqtt", "system", 0.6, isMqtt),
   signature("syslog", "system", 0.8, isSyslog),
   signature("ldap", "system", 0.8, isLdap),
@@ -239,6 +294,12 @@ export const NETWORK_UDP: readonly Signature[] = [
   signature("ldap", "system", 0.8, isLdap),
   signature("ldp", "system", 0.95, isLdp),
   signature("dnscrypt", "system", 0.9, isDnsCrypt),
+  signature("bfd", "system", 0.95, isBfd),
+  signature("rmcp", "system", 0.92, isRmcp),
+  signature("roughtime", "system", 0.9, isRoughtime),
+  signature("device-search", "system", 0.92, isDeviceSearch),
+  signature("dnscrypt-query", "system", 0.6, isDnsCryptQuery),
+  signature("capwap", "system", 0.9, isCapwap),
   signature("coap", "system", 0.75, isCoap),
   signature("neighbour-beacon", "system", 0.75, isNeighbourBeacon),
   signature("wireguard", "unknown", 0.85, isWireGuard),

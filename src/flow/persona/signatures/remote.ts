@@ -73,6 +73,27 @@ function isRlogin(payload: Uint8Array, context: PayloadContext): boolean {
   return onPort(context, 513) && payload[0] === 0 && holds(payload, "/", 96);
 }
 
+/** rsh: the port for errors as digits, then user, user and command, each ended by a zero. */
+function isRsh(payload: Uint8Array, context: PayloadContext): boolean {
+  if (!onPort(context, 512, 514) || !context.fromClient || payload.length < 4) return false;
+  const end = payload.indexOf(0);
+  if (end < 0 || end > 5) return false;
+  return payload.subarray(0, end).every((byte) => byte >= 0x30 && byte <= 0x39);
+}
+
+/** XDMCP: version 1, an operation of 1 to 14, a length that fits. */
+function isXdmcp(payload: Uint8Array, context: PayloadContext): boolean {
+  if (!onPort(context, 177) || payload.length < 6 || u16(payload, 0) !== 1) return false;
+  return (
+    u16(payload, 2) >= 1 && u16(payload, 2) <= 14 && u16(payload, 4) + 6 === context.payloadBytes
+  );
+}
+
+/** VMware's console service greets on its port. */
+function isVmware(payload: Uint8Array, context: PayloadContext): boolean {
+  return begins(payload, "220 VMware") || (context.protocol === 17 && onPort(context, 902));
+}
+
 /** NoMachine's sessions over TCP say so; its UDP is known by its port. */
 function isNoMachine(payload: Uint8Array): boolean {
   return beginsWithAny(payload, ["NXSH-", "NXD-", "NXS-", "NXM-"]);
@@ -127,6 +148,8 @@ export const REMOTE_TCP: readonly Signature[] = [
   signature("x11", "remote_shell", 0.93, isX11),
   signature("spice", "remote_shell", 0.95, (payload) => begins(payload, "REDQ")),
   signature("citrix", "remote_shell", 0.95, isCitrix),
+  signature("rsh", "remote_shell", 0.8, isRsh),
+  signature("vmware", "remote_shell", 0.85, isVmware),
   signature("rlogin", "remote_shell", 0.85, isRlogin),
   signature("rustdesk", "remote_shell", 0.75, isRustDesk),
   signature("pcanywhere", "remote_shell", 0.75, isPcAnywhere),
@@ -135,6 +158,8 @@ export const REMOTE_TCP: readonly Signature[] = [
 ];
 
 export const REMOTE_UDP: readonly Signature[] = [
+  signature("xdmcp", "remote_shell", 0.9, isXdmcp),
+  signature("vmware", "remote_shell", 0.7, isVmware),
   signature("rdp", "remote_shell", 0.9, isRdpUdp),
   signature("teamviewer", "remote_shell", 0.85, isTeamViewerUdp),
   signature("nomachine", "remote_shell", 0.75, isNoMachineUdp),

@@ -107,6 +107,13 @@ function isGnutella(payload: Uint8Array): boolean {
   ]);
 }
 
+/** Gnutella over UDP: a 16-byte id, a kind, small TTL and hops, a little-endian length that fits. */
+function isGnutellaUdp(payload: Uint8Array, context: PayloadContext): boolean {
+  if (payload.length < 23 || payload[17]! > 10 || payload[18]! > 10) return false;
+  const isKind = [0x00, 0x01, 0x02, 0x30, 0x31, 0x32, 0x40, 0x80, 0x81].includes(payload[16]!);
+  return isKind && u32le(payload, 19) + 23 === context.payloadBytes;
+}
+
 function isDirectConnect(payload: Uint8Array): boolean {
   return beginsWithAny(payload, [
     "$Lock ",
@@ -140,6 +147,7 @@ export const TRANSFERS_UDP: readonly Signature[] = [
   signature("bittorrent-local", "torrent", 0.97, isLocalPeerDiscovery),
   signature("utp-syn", "torrent", 0.9, isUtpSyn),
   signature("utp", "torrent", 0.75, isUtp),
+  signature("gnutella-udp", "torrent", 0.8, isGnutellaUdp),
   signature("edonkey", "torrent", 0.7, isEdonkeyUdp),
   signature("dropbox-lan", "file_sync", 0.97, (payload, context) => {
     return onPort(context, 17500) && begins(payload, "{") && holds(payload, '"host_int"');
@@ -148,7 +156,7 @@ export const TRANSFERS_UDP: readonly Signature[] = [
   signature("resilio", "file_sync", 0.9, (payload) => begins(payload, "BSYNC\0")),
   signature("tftp", "bulk_dl", 0.92, isTftpRequest),
   signature("tftp-data", "bulk_dl", 0.7, isTftpTransfer),
-  signature("nfs", "bulk_dl", 0.85, (payload) => rpcProgram(payload, 0) === NFS),
+  signature("nfs", "bulk_dl", 0.85, (payload) => NFS_PROGRAMS.includes(rpcProgram(payload, 0))),
   signature("rpc", "system", 0.7, (payload) => rpcProgram(payload, 0) !== -1),
 ];
 
@@ -175,7 +183,9 @@ function isTftpTransfer(payload: Uint8Array, context: PayloadContext): boolean {
   const block = u16(payload, 2);
   switch (payload[1]) {
     case 3:
-      return block >= 1 && block <= 32 && (context.payloadBytes === 516 || context.index < 2);
+      return block === 1
+        ? context.payloadBytes <= 516
+        : context.payloadBytes === 516 && block <= 32;
     case 4:
       return context.payloadBytes === 4 && block <= 32;
     case 5:
@@ -196,7 +206,8 @@ function isTftpTransfer(payload: Uint8Array, context: PayloadContext): boolean {
   }
 }
 
-const NFS = 100_003;
+/** NFS and what mounts and locks for it: mountd, the lock manager, access lists. */
+const NFS_PROGRAMS = [100_003, 100_005, 100_021, 100_227];
 
 /** The program a call of ONC RPC names (RFC 5531), or -1: message type 0, version 2. `at` skips a record mark. */
 function rpcProgram(payload: Uint8Array, at: number): number {
@@ -264,8 +275,9 @@ export const TRANSFERS_TCP: readonly Signature[] = [
   signature("afp", "bulk_dl", 0.85, isAfp),
   signature("ftp", "bulk_dl", 0.9, isFtp),
   signature("nntp", "bulk_dl", 0.75, isNntp),
+  signature("ceph", "bulk_dl", 0.8, (payload) => begins(payload, "ceph v")),
   signature("iscsi", "bulk_dl", 0.75, isIscsi),
-  signature("nfs", "bulk_dl", 0.85, (payload) => rpcProgram(payload, 4) === NFS),
+  signature("nfs", "bulk_dl", 0.85, (payload) => NFS_PROGRAMS.includes(rpcProgram(payload, 4))),
   signature("rpc", "system", 0.7, (payload) => rpcProgram(payload, 4) !== -1),
   signature(
     "syncthing-relay",
