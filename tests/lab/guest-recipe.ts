@@ -105,7 +105,8 @@ root=$1 image=$2 files=$3
 units=$root/etc/systemd/system
 cp -R --no-preserve=ownership "$files/." "$root/"
 chmod 755 "$root"/usr/local/lib/lab/*
-mkdir -p "$units/basic.target.wants" "$units/multi-user.target.wants"
+mkdir -p "$units/sysinit.target.wants" "$units/basic.target.wants" "$units/multi-user.target.wants"
+ln -s ../lab-cpus.service "$units/sysinit.target.wants/"
 for shell in ${shells.join(" ")}; do
   ln -s ../lab-shell@.service "$units/basic.target.wants/$shell"
 done

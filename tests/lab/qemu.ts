@@ -55,6 +55,8 @@ const KERNEL_PARAMETERS = [
   "mitigations=off",
   "panic=-1",
   "systemd.show_status=0",
+  // guest/etc/systemd/system/lab-cpus.service says why, and starts the others.
+  "maxcpus=1",
 ];
 
 export function qemuArguments(options: QemuOptions): string[] {
