@@ -1,7 +1,8 @@
 // Whose queue it is: given that RTT has risen, which of our two directions is to blame, if any.
 
 import type { Direction } from "../interface.ts";
-import type { DirectionController } from "./direction.ts";
+import type { DelayFacts } from "./delay.ts";
+import type { Charge, DirectionController } from "./direction.ts";
 
 /** A direction that uses less than this of its rate has not been held up by the line, unless its rate just changed. */
 const FULL_USE_SHARE = 0.75;
@@ -13,23 +14,67 @@ const BEFORE_MS = 1_000;
 const STEEP_FACTOR = 3;
 const STEEP_SLOPE = 0.15;
 
+/** Evidence that is not strong needs the delay to last. */
+const PATIENCE_MS = 1_000;
+
+export type Charges = Readonly<Record<Direction, Charge>>;
+
+const FREE: Charge = { guilty: false, alternative: false };
+const GUILTY: Charge = { guilty: true, alternative: false };
+const DOUBTFUL: Charge = { guilty: true, alternative: true };
+const NO_CHARGES: Charges = { download: FREE, upload: FREE };
+
 /** How well the evidence fits: not at all, perhaps, well. */
-export type Suspicion = 0 | 1 | 2;
+type Suspicion = 0 | 1 | 2;
 
 /**
  * Download: its queue is what the ISP holds back, so our own shaper runs dry while traffic is there;
  * a queue of our own speaks for it. Upload: nothing is seen behind the modem; enough traffic makes a
  * suspect.
  */
-export function suspicion(controller: DirectionController, risenSinceMs: number): Suspicion {
+function suspicion(controller: DirectionController, risenSinceMs: number): Suspicion {
   const { direction, traffic, loaded } = controller;
   if (!loaded) return 0;
   if (direction === "download") return traffic.unqueued && fits(controller, risenSinceMs) ? 2 : 1;
   return traffic.queued || fits(controller, risenSinceMs) ? 2 : 1;
 }
 
+/** What each direction is charged with, now that the delay is as it is. */
+export function charges(
+  download: DirectionController,
+  upload: DirectionController,
+  facts: DelayFacts,
+): Charges {
+  const { atMs, risenSinceMs, slope } = facts;
+  if (risenSinceMs === null || !facts.bloated) return ofProbe(download, upload, facts);
+  const patient = atMs - risenSinceMs >= PATIENCE_MS ? 1 : 2;
+  const suspected = (controller: DirectionController) =>
+    !controller.acquitted(atMs) && suspicion(controller, risenSinceMs) >= patient;
+  const down = suspected(download);
+  const up = suspected(upload);
+  if (!down && !up) return NO_CHARGES;
+  if (download.phase === "drain") return { download: up ? DOUBTFUL : GUILTY, upload: FREE };
+  if (upload.phase === "drain") return { download: FREE, upload: down ? DOUBTFUL : GUILTY };
+  if (!up) return { download: GUILTY, upload: FREE };
+  if (!down) return { download: FREE, upload: GUILTY };
+  return prime(download, upload, risenSinceMs, slope) === "download"
+    ? { download: DOUBTFUL, upload: FREE }
+    : { download: FREE, upload: DOUBTFUL };
+}
+
+/** Before the delay counts as bloat, it may already answer a probe for more. */
+function ofProbe(
+  download: DirectionController,
+  upload: DirectionController,
+  facts: DelayFacts,
+): Charges {
+  if (download.probeAnswered(facts)) return { download: GUILTY, upload: FREE };
+  if (upload.probeAnswered(facts)) return { download: FREE, upload: GUILTY };
+  return NO_CHARGES;
+}
+
 /** Whom to blame, when both are suspects. @param slope of the delay, ms a ms */
-export function prime(
+function prime(
   download: DirectionController,
   upload: DirectionController,
   risenSinceMs: number,

@@ -3,7 +3,7 @@
 
 import type { BandwidthSettings, FlowSettings } from "../../schema/flow-settings.ts";
 import type { DecisionKind, Direction, DirectionSample } from "../interface.ts";
-import type { History } from "./history.ts";
+import type { DelayFacts } from "./delay.ts";
 import { ChangeLimiter } from "./limiter.ts";
 import { Steering } from "./steering.ts";
 import { Traffic } from "./traffic.ts";
@@ -15,19 +15,6 @@ export interface Charge {
   readonly guilty: boolean;
   /** If it is not, the other direction may be. */
   readonly alternative: boolean;
-}
-
-/** What a tick says of the delay; the same for both directions. */
-export interface DelayFacts {
-  readonly atMs: number;
-  /** Robust RTT increase; null: no fresh answer, so nothing is known. */
-  readonly deltaMs: number | null;
-  /** Since when the delay has been above the set-point, in the current spell; null: it is not. */
-  readonly risenSinceMs: number | null;
-  readonly baselineMs: number;
-  /** How much the robust delay differs from one tick to the next while nothing happens. */
-  readonly noiseMs: number;
-  readonly deltas: History;
 }
 
 /** A change of rate that a direction asks for. */
@@ -63,6 +50,8 @@ const PROBE_RISE_MS = 4;
 const PROBE_RISE_NOISES = 2;
 /** A rate is proven when it was in full use so long without delay. */
 const PROVEN_MS = 600;
+/** A rate held so long without delay is one to come back to. */
+const STABLE_MS = 1_000;
 /** Little use for so long is idleness; then the rate goes back to the base, a step each time. */
 const IDLE_AFTER_MS = 5_000;
 const IDLE_SHARE = 0.5;
@@ -107,6 +96,7 @@ export class DirectionController {
   #capacityKbit: number | null = null;
   #capacityAtMs = 0;
   #provenKbit = 0;
+  #stableKbit: number;
   #probeNotBeforeMs = Number.NEGATIVE_INFINITY;
   /** The delay when the probe under way began. */
   #probeDeltaMs = 0;
@@ -120,6 +110,7 @@ export class DirectionController {
     this.#bounds = settings[direction];
     this.#setPointMs = settings.delaySetPointMs;
     this.#rateKbit = rateKbit;
+    this.#stableKbit = rateKbit;
     this.traffic = new Traffic(settings.linkLayer);
     this.limiter = new ChangeLimiter(settings, this.#bounds);
     this.#steering = new Steering(settings.delaySetPointMs);
@@ -127,6 +118,11 @@ export class DirectionController {
 
   get rateKbit(): number {
     return this.#rateKbit;
+  }
+
+  /** The last rate that was held for a while without delay. */
+  get stableKbit(): number {
+    return this.#stableKbit;
   }
 
   get phase(): Phase {
@@ -190,6 +186,28 @@ export class DirectionController {
     this.limiter.count(atMs);
   }
 
+  /** Takes other settings. @returns the rate the new bounds allow */
+  reconfigure(settings: FlowSettings): number {
+    this.#bounds = settings[this.direction];
+    this.#setPointMs = settings.delaySetPointMs;
+    this.traffic.linkLayer = settings.linkLayer;
+    this.limiter.reconfigure(settings, this.#bounds);
+    this.#steering.setPointMs = settings.delaySetPointMs;
+    this.#stableKbit = clamp(this.#stableKbit, this.#bounds.minKbit, this.#bounds.maxKbit);
+    return clamp(this.#rateKbit, this.#bounds.minKbit, this.#bounds.maxKbit);
+  }
+
+  /** The rate is another than was asked for: that of the kernel. */
+  correct(rateKbit: number): void {
+    this.#rateKbit = rateKbit;
+    this.#provenKbit = Math.min(this.#provenKbit, rateKbit);
+    this.#drain = null;
+  }
+
+  get rateSinceMs(): number {
+    return this.#rateSinceMs;
+  }
+
   /** Forgets what was under way, as after an outage; what was learned of the line stays. */
   interrupt(atMs: number): void {
     this.#drain = null;
@@ -213,8 +231,10 @@ export class DirectionController {
 
   #prove(facts: DelayFacts): void {
     const { atMs, deltaMs, risenSinceMs } = facts;
-    if (deltaMs === null || risenSinceMs !== null || !this.saturated) return;
-    if (atMs - this.#rateSinceMs < PROVEN_MS) return;
+    if (deltaMs === null || risenSinceMs !== null) return;
+    const heldMs = atMs - this.#rateSinceMs;
+    if (heldMs >= STABLE_MS && this.#drain === null) this.#stableKbit = this.#rateKbit;
+    if (heldMs < PROVEN_MS || !this.saturated) return;
     this.#provenKbit = Math.max(this.#provenKbit, this.#rateKbit);
     this.#vainCuts = 0;
   }
@@ -321,8 +341,7 @@ export class DirectionController {
     if (!mayProbe || atMs < this.#probeNotBeforeMs) return null;
     if (atMs - this.#rateSinceMs < facts.baselineMs + PROBE_STEP_MS) return null;
     const nearKnown = this.#rateKbit < NEAR_KNOWN_SHARE * knownKbit;
-    const slope = facts.deltas.slope(atMs - 350) ?? 0;
-    const stepShare = this.#steering.step(deltaMs, slope, nearKnown);
+    const stepShare = this.#steering.step(deltaMs, facts.slope, nearKnown);
     if (stepShare <= 0) return null;
     if (this.#phase !== "probe") this.#probeDeltaMs = deltaMs;
     this.#phase = "probe";

@@ -12,11 +12,11 @@ const SLOPE_NOISE = 0.02;
 
 /** One for each direction; `reset` when a raise was answered by delay. */
 export class Steering {
-  readonly #setPointMs: number;
+  setPointMs: number;
   #integral = 0;
 
   constructor(setPointMs: number) {
-    this.#setPointMs = setPointMs;
+    this.setPointMs = setPointMs;
   }
 
   reset(): void {
@@ -29,7 +29,7 @@ export class Steering {
    * @param slope of the delay, ms a ms @param held keeps the integral as it is
    */
   step(deltaMs: number, slope: number, held: boolean): number {
-    const error = Math.min((this.#setPointMs - deltaMs) / this.#setPointMs, 1);
+    const error = Math.min((this.setPointMs - deltaMs) / this.setPointMs, 1);
     const rising = slope > SLOPE_NOISE ? slope : 0;
     const output = PROPORTIONAL * error + this.#integral - DERIVATIVE * rising;
     if (output > 0 && rising === 0 && error > 0 && !held) {

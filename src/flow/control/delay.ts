@@ -1,0 +1,119 @@
+// The delay as the loop judges it: robust over reflectors, risen or not by k of m, with its noise
+// and its slope.
+
+import { Ewma } from "../../kernel/ewma.ts";
+import { KOfM } from "../../kernel/k-of-m.ts";
+import type { FlowSettings } from "../../schema/flow-settings.ts";
+import type { FlowSample } from "../interface.ts";
+import { History } from "./history.ts";
+import { ReflectorTable } from "./reflectors.ts";
+
+/** What a tick says of the delay; the same for both directions. */
+export interface DelayFacts {
+  readonly atMs: number;
+  /** Robust RTT increase; null: no fresh answer, so nothing is known. */
+  readonly deltaMs: number | null;
+  /** Since when the delay has been above the set-point, in the current spell; null: it is not. */
+  readonly risenSinceMs: number | null;
+  /** Whether it has risen by k of m, or steeply. */
+  readonly bloated: boolean;
+  /** Growth of the delay over the last moments, ms a ms: a fluid queue's overload. */
+  readonly slope: number;
+  /** Votes for bloat, of the last m. */
+  readonly votes: number;
+  readonly baselineMs: number;
+  /** How much the robust delay differs from one tick to the next while nothing happens. */
+  readonly noiseMs: number;
+  readonly deltas: History;
+}
+
+export type DelaySettings = Pick<FlowSettings, "delaySetPointMs" | "k" | "m">;
+
+/** Over which the slope is taken. */
+const SLOPE_MS = 350;
+/** A delay of so many set-points that still rises needs fewer votes. */
+const STEEP_SET_POINTS = 3;
+const STEEP_SLOPE = 0.1;
+const STEEP_VOTES = 2;
+/** Weight of a tick in the delay's noise. */
+const NOISE_SHARE = 0.02;
+/** Assumed before the first answer. */
+const BASELINE_MS = 50;
+
+export class DelaySense {
+  readonly reflectors = new ReflectorTable();
+  readonly #deltas = new History();
+  readonly #noise = new Ewma(NOISE_SHARE);
+  #settings: DelaySettings;
+  #votes: KOfM;
+  #deltaMs: number | null = null;
+  #risenSinceMs: number | null = null;
+  #baselineMs = BASELINE_MS;
+
+  constructor(settings: DelaySettings) {
+    this.#settings = settings;
+    this.#votes = new KOfM(settings.k, settings.m);
+  }
+
+  get deltaMs(): number | null {
+    return this.#deltaMs;
+  }
+
+  reconfigure(settings: DelaySettings): void {
+    this.#settings = settings;
+    this.#votes = new KOfM(settings.k, settings.m);
+  }
+
+  /** Forgets the present spell, as after an outage; baselines stay. */
+  interrupt(): void {
+    this.#votes.clear();
+    this.#deltas.clear();
+    this.#risenSinceMs = null;
+  }
+
+  /** @param calm whether the line carries too little for a queue of ours */
+  sample(sample: FlowSample, calm: boolean): DelayFacts {
+    for (const reply of sample.replies) this.reflectors.reply(reply, calm);
+    for (const loss of sample.losses) this.reflectors.loss(loss);
+    this.#deltaMs = this.reflectors.deltaMs(sample.atMs);
+    this.#baselineMs = this.reflectors.baselineMs(sample.atMs) ?? this.#baselineMs;
+    // Only what is new is a sample: an old answer is not counted twice.
+    if (this.#deltaMs !== null && sample.replies.length > 0) {
+      this.#judge(sample.atMs, this.#deltaMs);
+    }
+    return this.#facts(sample.atMs);
+  }
+
+  #judge(atMs: number, deltaMs: number): void {
+    const beforeMs = this.#deltas.last;
+    this.#deltas.add(atMs, deltaMs);
+    const high = deltaMs > this.#settings.delaySetPointMs;
+    this.#votes.vote(high);
+    if (high) this.#risenSinceMs ??= atMs;
+    else if (this.#votes.count === 0) this.#risenSinceMs = null;
+    if (!high && beforeMs !== null) this.#noise.add(Math.abs(deltaMs - beforeMs));
+  }
+
+  #facts(atMs: number): DelayFacts {
+    const slope = this.#deltas.slope(atMs - SLOPE_MS) ?? 0;
+    return {
+      atMs,
+      deltaMs: this.#deltaMs,
+      risenSinceMs: this.#risenSinceMs,
+      bloated: this.#bloated(slope),
+      slope,
+      votes: this.#votes.count,
+      baselineMs: this.#baselineMs,
+      noiseMs: this.#noise.value ?? 0,
+      deltas: this.#deltas,
+    };
+  }
+
+  #bloated(slope: number): boolean {
+    const { delaySetPointMs } = this.#settings;
+    if (this.#deltaMs === null || this.#deltaMs <= delaySetPointMs) return false;
+    if (this.#votes.carried) return true;
+    const steep = this.#deltaMs > STEEP_SET_POINTS * delaySetPointMs && slope > STEEP_SLOPE;
+    return steep && this.#votes.count >= STEEP_VOTES;
+  }
+}
