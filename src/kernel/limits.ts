@@ -163,6 +163,8 @@ export const REFLECTORS_MAX = 32;
 export const PROBE_SLOTS_MAX = 16;
 /** Ticks the controller looks back. */
 export const FLOW_HISTORY_TICKS = 64;
+/** Resident bytes of the daemon and its children above which the controller freezes. */
+export const FLOW_RESIDENT_BYTES_MAX = 128 * 1024 * 1024;
 /** Samples that k-of-m remembers. */
 export const VOTES_MAX = 64;
 
