@@ -26,6 +26,8 @@ class DerCursor {
   tag = 0;
   contentAt = 0;
   contentEnd = 0;
+  /** False for the element that the capture cut. */
+  #isWhole = false;
 
   constructor(bytes: Uint8Array, start: number, end: number) {
     this.#bytes = bytes;
@@ -47,6 +49,7 @@ class DerCursor {
     }
     this.contentAt = Math.min(this.#next + 2 + lengthBytes, this.#end);
     this.contentEnd = Math.min(this.contentAt + length, this.#end);
+    this.#isWhole = this.contentEnd === this.#next + 2 + lengthBytes + length;
     this.#next = this.contentEnd;
     return true;
   }
@@ -67,8 +70,9 @@ class DerCursor {
     );
   }
 
-  /** The content as a host name, a leading `*.` left out; null when it is none. */
+  /** The content as a host name, a leading `*.` left out; null when it is none, or cut. */
   hostname(): string | null {
+    if (!this.#isWhole) return null;
     const isWildcard =
       this.contentEnd - this.contentAt > 2 &&
       this.#bytes[this.contentAt] === 0x2a &&

@@ -24,6 +24,7 @@ export interface HttpResponse {
 const METHOD_CHARACTERS_MIN = 3;
 const METHOD_CHARACTERS_MAX = 24;
 const FIELDS_MAX = 64;
+const VERSION_START = "HTTP/1.";
 const LINE_FEED = 0x0a;
 const SPACE = 0x20;
 
@@ -83,11 +84,11 @@ function findTargetEnd(bytes: Uint8Array, start: number, end: number, isCut: boo
   while (at < end && bytes[at]! > SPACE) at += 1;
   if (at === start) return -1;
   if (startsVersion(bytes, at + 1, end)) return at;
-  return isCut && at === end ? at : -1;
+  return isCut && hasText(bytes, at + 1, end, VERSION_START.slice(0, end - at - 1)) ? at : -1;
 }
 
 function startsVersion(bytes: Uint8Array, at: number, end: number): boolean {
-  return hasText(bytes, at, end, "HTTP/1.");
+  return hasText(bytes, at, end, VERSION_START);
 }
 
 /** Where the line feed of the line at `start` is, or -1. */

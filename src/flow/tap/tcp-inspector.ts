@@ -139,7 +139,8 @@ export class TcpInspector {
     end: number,
   ): Appetite {
     const hello = this.#tls.readClientHello(bytes, at, end);
-    if (hello === null) return done(side);
+    // Null here: not even the message's head has come.
+    if (hello === null) return this.#tls.wantsMore ? "more" : done(side);
     flow.setApplication("tls");
     flow.setClient(packet.senderIsFirst, "handshake");
     flow.setServerName(hello.serverName, "tls");
