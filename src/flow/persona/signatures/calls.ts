@@ -122,8 +122,9 @@ function isZoomMedia(payload: Uint8Array, context: PayloadContext): boolean {
   return type <= 0x1f;
 }
 
-/** IP discovery, with which a Discord client learns its own address: type, length 70, SSRC. */
+/** Discord: a voice server's ping, or IP discovery (type, length 70, SSRC). */
 function isDiscordDiscovery(payload: Uint8Array): boolean {
+  if (begins(payload, "\x13\x37\xca\xfe")) return payload.length === 8 || payload.length === 18;
   if (payload.length === 74) {
     const type = u16(payload, 0);
     return (type === 1 || type === 2) && u16(payload, 2) === 70;

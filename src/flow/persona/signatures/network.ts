@@ -19,6 +19,8 @@ import {
   textAt,
 } from "./signature.ts";
 
+/** Where DNSCrypt's resolvers usually listen. */
+const DNSCRYPT_PORTS = [53, 54, 443, 553, 1443, 2053, 4343, 4434, 5353, 5443, 8443];
 const DHCP_COOKIE_AT = 236;
 const DHCP_COOKIE = 0x63825363;
 
@@ -200,7 +202,8 @@ function isDeviceSearch(payload: Uint8Array): boolean {
  * 256 at least.
  */
 function isDnsCryptQuery(payload: Uint8Array, context: PayloadContext): boolean {
-  if (context.index !== 0 || !context.fromClient || context.serverPort > 8999) return false;
+  if (context.index !== 0 || !context.fromClient) return false;
+  if (!DNSCRYPT_PORTS.includes(context.serverPort)) return false;
   const sealedBytes = context.payloadBytes - 68;
   return sealedBytes >= 256 && sealedBytes <= 1280 && sealedBytes % 64 === 0 && payload.length > 68;
 }

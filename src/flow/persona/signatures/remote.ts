@@ -2,7 +2,7 @@
 // [MS-RDPEUDP], RFC 6143 (RFB), RFC 1282 (rlogin), the X Window System Protocol, SPICE's and
 // the vendors' descriptions.
 
-import { u16, u32, u32le } from "../../tap/bytes.ts";
+import { u16, u16le, u32, u32le } from "../../tap/bytes.ts";
 import type { PayloadContext } from "../../tap/features.ts";
 import {
   begins,
@@ -94,17 +94,15 @@ function isVmware(payload: Uint8Array, context: PayloadContext): boolean {
   return begins(payload, "220 VMware") || (context.protocol === 17 && onPort(context, 902));
 }
 
-/** NoMachine's sessions over TCP say so; its UDP is known by its port. */
+/** NoMachine's sessions over TCP say so; over UDP a kind, and the message's own length. */
 function isNoMachine(payload: Uint8Array): boolean {
   return beginsWithAny(payload, ["NXSH-", "NXD-", "NXS-", "NXM-"]);
 }
 
 function isNoMachineUdp(payload: Uint8Array, context: PayloadContext): boolean {
-  return (
-    (onPort(context, 4000) || onPorts(context, 4011, 4099)) &&
-    payload.length >= 12 &&
-    u16(payload, 0) <= 0x0102
-  );
+  if (payload.length < 10 || payload[0]! > 4 || payload[1] !== 0) return false;
+  const isHello = u16le(payload, 4) === context.payloadBytes;
+  return isHello && (onPort(context, 4000) || onPorts(context, 4011, 4020));
 }
 
 /** ICA, Citrix's protocol: its hello, or the common gateway's. */
