@@ -7,7 +7,13 @@ import { isOurShaper } from "./act/ours.ts";
 import { Shaper, ShaperError, shaperPlan } from "./act/shaper.ts";
 import { ChildRoster } from "./child-roster.ts";
 import type { StartRates } from "./control/loop.ts";
-import type { Direction, DirectionSample, FlowCommand, LinkState } from "./interface.ts";
+import {
+  DIRECTIONS,
+  type Direction,
+  type DirectionSample,
+  type FlowCommand,
+  type LinkState,
+} from "./interface.ts";
 import type { FlowLine, LineEvents, LineStatus } from "./line.ts";
 import type { Children, LoopClock, SystemFiles } from "./ports.ts";
 import { type QdiscReading, readQdiscs, rootOf } from "./sense/cake-stats.ts";
@@ -28,14 +34,13 @@ export interface RealLinePorts {
   readonly foundFile: string;
 }
 
-/** A round of sensing under way: what tc has still to answer. */
+/** What tc said in the round under way; null: nothing, as yet. */
 interface Round {
-  pending: number;
-  upload: QdiscReading | null;
-  download: QdiscReading | null;
-  /** tc could be asked about each. */
-  answered: boolean;
+  readings: readonly QdiscReading[] | null;
 }
+
+/** The root qdiscs of both directions; null where there is none. */
+type Roots = Readonly<Record<Direction, QdiscReading | null>>;
 
 /** All reflectors together; a few a second serve to notice that the line is back. */
 const PROBES_PER_SECOND = 30;
@@ -61,6 +66,7 @@ export class RealLine implements FlowLine {
   /** The interface's number when the shapers were installed. */
   #installedIndex: number | null = null;
   #installing = false;
+  #lastTask: Promise<void> = Promise.resolve();
   #retryAtMs: number | null = null;
   #round: Round | null = null;
   #asleep = false;
@@ -96,6 +102,7 @@ export class RealLine implements FlowLine {
   }
 
   tick(nowMs: number): void {
+    if (this.#phase === "stopped") return;
     if (this.#retryAtMs !== null && nowMs >= this.#retryAtMs) void this.#setUp();
     if (this.#counters === null) return;
     if (this.#settings.mode === "active") this.#tc.tick();
@@ -123,7 +130,7 @@ export class RealLine implements FlowLine {
     this.#settings = settings;
     this.#rates = rates;
     if (settings.egressIface !== before.egressIface) {
-      await this.#leave();
+      await this.#inTurn(() => this.#leave());
       await this.#setUp();
       return;
     }
@@ -134,11 +141,11 @@ export class RealLine implements FlowLine {
   }
 
   async stop(): Promise<void> {
+    this.#phase = "stopped";
     this.#retryAtMs = null;
     this.#pinger.stop();
+    await this.#inTurn(() => this.#leave());
     this.#tc.stop();
-    await this.#leave();
-    this.#phase = "stopped";
   }
 
   status(): LineStatus {
@@ -205,23 +212,55 @@ export class RealLine implements FlowLine {
     this.#retryAtMs = this.#nowMs() + this.#installBackoff.nextWaitMs(0);
   }
 
+  /** One at a time changes what is on the interface. */
+  #inTurn(task: () => Promise<void>): Promise<void> {
+    this.#lastTask = this.#lastTask.then(task);
+    return this.#lastTask;
+  }
+
   async #install(): Promise<void> {
-    const shaper = this.#shaper;
-    if (shaper === null || this.#installing) return;
+    if (this.#installing) return;
     this.#installing = true;
+    await this.#inTurn(() => this.#installNow());
+    this.#installing = false;
+  }
+
+  async #installNow(): Promise<void> {
+    const shaper = this.#shaper;
+    if (shaper === null || this.#phase === "stopped") return;
     try {
-      await shaper.install(this.#rates);
+      const readBack = await shaper.install(this.#rates);
       this.#installedIndex = this.#counters?.read()?.index ?? null;
       // tc remembers the numbers of interfaces that may be others now.
       this.#tc.restart("the shapers were made anew");
       this.#run();
+      this.#link = null;
       this.#tellLink("shaped");
+      this.#tellInstalled(readBack, null);
     } catch (error) {
       if (!(error instanceof ShaperError)) throw error;
       this.#wait(error.code, error.message);
-    } finally {
-      this.#installing = false;
+      this.#tellInstalled(null, error.message);
     }
+  }
+
+  #tellInstalled(readBack: StartRates | null, error: string | null): void {
+    for (const direction of DIRECTIONS) {
+      if (direction === "download" && !this.#settings.ingress) continue;
+      const key = direction === "download" ? "downloadKbit" : "uploadKbit";
+      this.#tellApplied(direction, this.#rates[key], readBack?.[key] ?? null, error);
+    }
+  }
+
+  #tellApplied(
+    direction: Direction,
+    requestedKbit: number,
+    readBackKbit: number | null,
+    error: string | null,
+  ): void {
+    const atMs = this.#nowMs();
+    const outcome = { requestedKbit, readBackKbit, error };
+    this.#events.onInput({ kind: "applied", atMs, direction, ...outcome });
   }
 
   async #leave(): Promise<void> {
@@ -252,35 +291,22 @@ export class RealLine implements FlowLine {
         : { ...this.#rates, uploadKbit: rateKbit };
     const command = shaper.rateCommand(direction, rateKbit);
     this.#tc.change(command, device, (reply) => {
-      this.#events.onInput({
-        kind: "applied",
-        atMs: this.#nowMs(),
-        direction,
-        requestedKbit: rateKbit,
-        readBackKbit: readRoot(reply, device)?.shaper?.rateKbit ?? null,
-        error: reply.error,
-      });
+      const readBackKbit = readRoot(reply, device)?.shaper?.rateKbit ?? null;
+      this.#tellApplied(direction, rateKbit, readBackKbit, reply.error);
     });
   }
 
+  /** One question about all qdiscs costs the kernel half of two questions about one each: it goes through all for either. */
   #openRound(): void {
-    const round: Round = { pending: 1, upload: null, download: null, answered: true };
+    const round: Round = { readings: null };
     this.#round = round;
-    this.#ask("upload", round);
-    this.#ask("download", round);
-    round.pending -= 1;
-    if (round.pending === 0) this.#finish(round);
-  }
-
-  #ask(direction: Direction, round: Round): void {
-    const device = this.#shaper?.deviceOf(direction) ?? null;
-    if (device === null) return;
-    round.pending += 1;
-    this.#tc.show(device, (reply) => {
-      round.pending -= 1;
-      if (reply.json === null) round.answered = false;
-      round[direction] = readRoot(reply, device);
-      if (round.pending === 0 && this.#round === round) this.#finish(round);
+    if (this.#shaper === null || !this.#tc.alive) {
+      this.#finish(round);
+      return;
+    }
+    this.#tc.query("qdisc show", (reply) => {
+      round.readings = reply.json === null ? null : readQdiscs(reply.json);
+      if (this.#round === round) this.#finish(round);
     });
   }
 
@@ -292,20 +318,21 @@ export class RealLine implements FlowLine {
     this.#reading = counters.read();
     const appeared = before === null && this.#reading !== null;
     if (appeared && this.#retryAtMs !== null) this.#retryAtMs = this.#nowMs();
-    this.#watchLink(round);
+    const roots = this.#roots(round);
+    this.#watchLink(roots);
     const { replies, losses } = this.#pinger.collect();
     this.#events.onInput({
       kind: "sample",
       atMs: this.#nowMs(),
-      download: directionSample(this.#reading?.receivedBytes, round.download),
-      upload: directionSample(this.#reading?.sentBytes, round.upload),
+      download: directionSample(this.#reading?.receivedBytes, roots?.download ?? null),
+      upload: directionSample(this.#reading?.sentBytes, roots?.upload ?? null),
       replies,
       losses,
     });
   }
 
   /** Tells when the interface went, came, or has somebody else's qdisc. */
-  #watchLink(round: Round): void {
+  #watchLink(roots: Roots | null): void {
     if (this.#installing) return;
     const reading = this.#reading;
     if (reading === null) {
@@ -323,12 +350,23 @@ export class RealLine implements FlowLine {
       this.#pinger.restart();
       this.#installedIndex = reading.index;
       this.#tellLink("replaced");
-    } else if (round.pending === 0 && round.answered) {
-      this.#tellLink(this.#isOurs(round) ? "shaped" : "replaced");
+    } else if (roots !== null) {
+      this.#tellLink(this.#areOurs(roots) ? "shaped" : "replaced");
     }
   }
 
-  #isOurs({ upload, download }: Round): boolean {
+  #roots({ readings }: Round): Roots | null {
+    const shaper = this.#shaper;
+    if (readings === null || shaper === null) return null;
+    const upload = shaper.deviceOf("upload");
+    const download = shaper.deviceOf("download");
+    return {
+      upload: upload === null ? null : rootOf(readings, upload),
+      download: download === null ? null : rootOf(readings, download),
+    };
+  }
+
+  #areOurs({ upload, download }: Roots): boolean {
     if (!isOurShaper(upload)) return false;
     return !this.#settings.ingress || isOurShaper(download);
   }

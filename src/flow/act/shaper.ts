@@ -126,9 +126,10 @@ export class Shaper {
   /**
    * Makes both shapers as planned, whatever is there, and notes first what was found. Done again,
    * it changes only what differs.
+   * @returns the rates that the kernel then had
    * @throws ShaperError
    */
-  async install(rates: ShaperRates): Promise<void> {
+  async install(rates: ShaperRates): Promise<ShaperRates> {
     const scene = await this.#look();
     this.#noteFound(scene.qdiscs);
     if (this.#plan.ingress) await this.#raiseIfb();
@@ -138,8 +139,9 @@ export class Shaper {
         ? this.#ingressCommands(scene, rates.downloadKbit)
         : this.#ingressRemoval(scene)),
     ];
-    await this.#change(commands, rates);
+    const readBack = await this.#change(commands, rates);
     if (!this.#plan.ingress) await this.#removeIfb();
+    return readBack;
   }
 
   /**
@@ -302,32 +304,27 @@ export class Shaper {
   }
 
   /** Without ctinfo downloads are shaped all the same, in one tin. */
-  async #change(commands: readonly TcCommand[], rates: ShaperRates): Promise<void> {
+  async #change(commands: readonly TcCommand[], rates: ShaperRates): Promise<ShaperRates> {
     try {
-      await this.#changeAndVerify(commands);
+      return await this.#changeAndVerify(commands);
     } catch (error) {
       if (!(error instanceof ShaperError) || error.code !== "NO_CTINFO") throw error;
       this.#tell("warn", "no-ctinfo", error.message);
       this.#hasCtinfo = false;
       const scene = await this.#look();
-      await this.#changeAndVerify(this.#ingressCommands(scene, rates.downloadKbit));
+      return await this.#changeAndVerify(this.#ingressCommands(scene, rates.downloadKbit));
     }
   }
 
-  async #changeAndVerify(commands: readonly TcCommand[]): Promise<void> {
+  async #changeAndVerify(commands: readonly TcCommand[]): Promise<ShaperRates> {
     const devices = [this.#plan.device, ...(this.#plan.ingress ? [this.#ifb] : [])];
     const questions = devices.map((device) => ["qdisc", "show", "dev", device]);
     const lines = await this.#tc([...commands, ...questions]);
     const answers = lines.filter((line) => line.startsWith("["));
-    for (const [index, device] of devices.entries()) {
-      const root = rootOf(parseQdiscList(answers[index] ?? "") ?? []);
-      if (isOurShaper(root)) continue;
-      throw new ShaperError(
-        "NOT_IN_PLACE",
-        `CAKE was put on ${device}, but ${root === null ? "nothing" : root.kind} is there. ` +
-          "Another program may be setting up the same interface: sqm, qosify or QoSmate.",
-      );
-    }
+    const [uploadKbit = 0, downloadKbit = 0] = devices.map((device, index) =>
+      readBackKbit(device, rootOf(parseQdiscList(answers[index] ?? "") ?? [])),
+    );
+    return { downloadKbit, uploadKbit };
   }
 
   async #look(): Promise<Scene> {
@@ -379,6 +376,19 @@ const CTINFO_WORDS: readonly string[] = [
   `0x${MARK_DSCP_MASK.toString(16)}`,
   `0x${MARK_VALID.toString(16).padStart(8, "0")}`,
 ];
+
+/** @throws ShaperError when it is not ours */
+function readBackKbit(device: string, root: ListedQdisc | null): number {
+  if (root === null || !isOurShaper(root)) {
+    throw new ShaperError(
+      "NOT_IN_PLACE",
+      `CAKE was put on ${device}, but ${root === null ? "nothing" : root.kind} is there. ` +
+        "Another program may be setting up the same interface: sqm, qosify or QoSmate.",
+    );
+  }
+  const { bandwidth } = root.options;
+  return typeof bandwidth === "number" ? (bandwidth * 8) / 1_000 : 0;
+}
 
 /** Brings back the root that was found in place of ours. */
 function rootCommand(device: string, { root }: FoundInterface): TcCommand {
