@@ -84,7 +84,10 @@ function findTargetEnd(bytes: Uint8Array, start: number, end: number, isCut: boo
   while (at < end && bytes[at]! > SPACE) at += 1;
   if (at === start) return -1;
   if (startsVersion(bytes, at + 1, end)) return at;
-  return isCut && hasText(bytes, at + 1, end, VERSION_START.slice(0, end - at - 1)) ? at : -1;
+  if (!isCut) return -1;
+  // Cut within the target, or within the version that follows it.
+  const isCutHere = at === end || hasText(bytes, at + 1, end, VERSION_START.slice(0, end - at - 1));
+  return isCutHere ? at : -1;
 }
 
 function startsVersion(bytes: Uint8Array, at: number, end: number): boolean {
