@@ -1,6 +1,7 @@
 // What the API asks of the daemon behind it.
 
 import type { InstanceLogs } from "../engine/engine.ts";
+import type { NumberedRule } from "../flow/persona/rules.ts";
 import type { DeviceReport, FlowMetric, FlowReport, FlowStatus } from "../flow/status.ts";
 import type { Crypto } from "../kernel/ports.ts";
 import type { WriteRefusal } from "../node/interface.ts";
@@ -83,6 +84,12 @@ export interface FlowBackend {
   policy(): readonly PersonaPolicy[];
   /** Kept over restarts. @param treatment null: what the configuration says */
   setPolicy(persona: Persona, treatment: PersonaTreatment | null): void;
+  /** The user's own rules, oldest first. */
+  rules(): readonly NumberedRule[];
+  /** Kept over restarts. Throws PersonaRuleError. */
+  addRule(rule: unknown): NumberedRule;
+  /** Throws PersonaRuleError. */
+  deleteRule(id: number): NumberedRule;
   /**
    * Hands every line of a recording to `sink` until the function it answers with is called.
    * Null: a recording is under way already.

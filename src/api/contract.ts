@@ -2,6 +2,7 @@
 // read them. Times are Unix milliseconds; keys and ids are lower-case hex.
 
 import type { Decision } from "../flow/interface.ts";
+import type { NumberedRule } from "../flow/persona/rules.ts";
 import type { DeviceReport, FlowNotice, FlowReport, FlowStatus } from "../flow/status.ts";
 import type { Endpoint } from "../kernel/ports.ts";
 import type { PersonaTreatment } from "../schema/flow-settings.ts";
@@ -234,6 +235,16 @@ export interface PersonaPolicy {
   readonly treatment: PersonaTreatment;
   /** Where it comes from: set by command, written in the configuration, or neither. */
   readonly from: "command" | "configuration" | "default";
+}
+
+/** `GET /persona`, oldest first. */
+export interface PersonaRulesAnswer {
+  readonly rules: readonly NumberedRule[];
+}
+
+/** `POST /persona`, and `DELETE /persona/ID`: the rule that was added or deleted. */
+export interface PersonaRuleAnswer {
+  readonly rule: NumberedRule;
 }
 
 /** `POST /reload`. */

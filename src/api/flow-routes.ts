@@ -1,12 +1,13 @@
 // The routes that change what the flow plane does, and the one that records it.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { PersonaRuleError } from "../flow/persona/rules.ts";
 import { PERSONA_TREATMENTS, type PersonaTreatment } from "../schema/flow-settings.ts";
 import { didYouMean, foundAndAllowed } from "../schema/problem.ts";
 import { PERSONAS, type Persona } from "../schema/service.ts";
 import { ApiError } from "./api-error.ts";
 import type { FlowBackend } from "./backend.ts";
-import type { PolicyAnswer } from "./contract.ts";
+import type { PersonaRuleAnswer, PolicyAnswer } from "./contract.ts";
 import type { Followers } from "./event-hub.ts";
 import { readJsonBody } from "./request-body.ts";
 
@@ -41,6 +42,37 @@ export async function setPolicy(
 export function unsetPolicy(name: string, flow: FlowBackend): PolicyAnswer {
   flow.setPolicy(personaOf(name), null);
   return { policy: flow.policy() };
+}
+
+/** `POST /persona` with a rule. */
+export async function addRule(
+  request: IncomingMessage,
+  flow: FlowBackend,
+): Promise<PersonaRuleAnswer> {
+  const rule = await readJsonBody(request);
+  return explainRuleErrors(() => ({ rule: flow.addRule(rule) }));
+}
+
+/** `DELETE /persona/ID`. */
+export function deleteRule(name: string, flow: FlowBackend): PersonaRuleAnswer {
+  const id = /^[1-9][0-9]{0,8}$/.test(name) ? Number(name) : 0;
+  return explainRuleErrors(() => ({ rule: flow.deleteRule(id) }));
+}
+
+const RULE_ERROR_STATUS: Readonly<Record<PersonaRuleError["code"], number>> = {
+  ERR_PERSONA_RULE: 422,
+  ERR_NO_PERSONA_RULE: 404,
+  ERR_PERSONA_RULES_FULL: 409,
+};
+
+function explainRuleErrors<T>(change: () => T): T {
+  try {
+    return change();
+  } catch (error) {
+    if (!(error instanceof PersonaRuleError)) throw error;
+    const code = error.code.replace("ERR_", "").replaceAll("_", "-").toLowerCase();
+    throw new ApiError(RULE_ERROR_STATUS[error.code], code, error.message);
+  }
 }
 
 function personaOf(name: string): Persona {

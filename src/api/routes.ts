@@ -5,7 +5,7 @@ import { API_FLOWS_MAX } from "../kernel/limits.ts";
 import { ApiError } from "./api-error.ts";
 import type { ApiBackend, FlowBackend, MeshBackend } from "./backend.ts";
 import type { Followers } from "./event-hub.ts";
-import { recordFlow, setPolicy, unsetPolicy } from "./flow-routes.ts";
+import { addRule, deleteRule, recordFlow, setPolicy, unsetPolicy } from "./flow-routes.ts";
 import { renderMetrics } from "./metrics.ts";
 import { requireParameters, wholeNumberOf } from "./query.ts";
 import { sendLogs } from "./service-logs.ts";
@@ -60,6 +60,11 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
       json(await setPolicy(request, name, flowOf(backend))),
     DELETE: ({ name, backend }) => json(unsetPolicy(name, flowOf(backend))),
   },
+  "/persona": {
+    GET: ({ backend }) => json({ rules: flowOf(backend).rules() }),
+    POST: async ({ request, backend }) => json(await addRule(request, flowOf(backend))),
+  },
+  "/persona/*": { DELETE: ({ name, backend }) => json(deleteRule(name, flowOf(backend))) },
   "/reload": { POST: postReload },
   "/stream": { GET: getStream },
   "/metrics": { GET: getMetrics },

@@ -11,6 +11,7 @@ import { addFlightCommands } from "./commands/flight.ts";
 import { addFlowCommands } from "./commands/flow.ts";
 import { addHealthCommand } from "./commands/health.ts";
 import { addLogsCommand } from "./commands/logs.ts";
+import { addPersonaCommands } from "./commands/persona.ts";
 import { addReloadCommand } from "./commands/reload.ts";
 import { addServicesCommand } from "./commands/services.ts";
 import { addStatusCommand } from "./commands/status.ts";
@@ -29,6 +30,7 @@ const COMMANDS: readonly AddCommand[] = [
   addServicesCommand,
   addLogsCommand,
   addFlowCommands,
+  addPersonaCommands,
   addHealthCommand,
   addReloadCommand,
   addFlightCommands,

@@ -135,8 +135,9 @@ function throughputOf(point: FlowHistoryPoint, direction: Direction): number | n
 
 function delayText(point: FlowHistoryPoint | undefined): string {
   if (point === undefined || point.rttMs === null) return "not known";
-  const more = point.increaseMs === null ? "" : `, ${point.increaseMs.toFixed(1)} above its base`;
-  return `${point.rttMs.toFixed(1)} ms${more}`;
+  const { rttMs, increaseMs } = point;
+  if (increaseMs === null) return `${rttMs.toFixed(1)} ms`;
+  return `${rttMs.toFixed(1)} ms, ${Math.max(0, increaseMs).toFixed(1)} ms of it bloat`;
 }
 
 function decisionText({ kind, direction, fromKbit, toKbit, cause }: Decision): string {

@@ -6,6 +6,7 @@ import type { FlowBackend } from "../api/backend.ts";
 import type { PersonaPolicy } from "../api/contract.ts";
 import type { EventHub } from "../api/event-hub.ts";
 import type { Decision, DecisionKind } from "../flow/interface.ts";
+import type { NumberedRule } from "../flow/persona/rules.ts";
 import { FlowPlane } from "../flow/plane.ts";
 import type {
   DeviceReport,
@@ -27,6 +28,7 @@ import type { EventLog } from "./event-log.ts";
 import { FlowRequirementsError, requireForFlow, thisMachine } from "./flow-requirements.ts";
 import type { LogLevel } from "./logger.ts";
 import { PersonaPolicyStore } from "./persona-policy.ts";
+import { PersonaRuleStore } from "./persona-rule-store.ts";
 
 export interface FlowRunnerOptions {
   readonly settings: FlowSettings;
@@ -54,6 +56,7 @@ export class FlowRunner implements FlowBackend {
   readonly #options: FlowRunnerOptions;
   readonly #clock = new SystemClock();
   readonly #policy: PersonaPolicyStore;
+  readonly #rules: PersonaRuleStore;
   readonly #ticker: Ticker;
   /** As configured. */
   #settings: FlowSettings;
@@ -65,6 +68,7 @@ export class FlowRunner implements FlowBackend {
     this.#options = options;
     this.#settings = options.settings;
     this.#policy = new PersonaPolicyStore(options.dataDir);
+    this.#rules = new PersonaRuleStore(options.dataDir);
     this.#ticker = new Ticker(1_000 / options.settings.sampleHz, this.#clock);
   }
 
@@ -83,8 +87,9 @@ export class FlowRunner implements FlowBackend {
    * @throws FlowRequirementsError when alone
    */
   async start(isAlone: boolean): Promise<void> {
-    const damage = this.#policy.load();
-    if (damage !== null) this.#options.events.note("warn", "flow-policy-damaged", damage);
+    for (const damage of [this.#policy.load(), this.#rules.load()]) {
+      if (damage !== null) this.#options.events.note("warn", "flow-state-damaged", damage);
+    }
     if (isAlone && this.#settings.enabled) requireForFlow(this.#settings.mode, thisMachine);
     await this.#open();
   }
@@ -144,6 +149,22 @@ export class FlowRunner implements FlowBackend {
     const fields = { persona, treatment };
     this.#options.events.note("info", "flow-policy", "the policy of a persona was changed", fields);
     if (this.#problem === null) void this.#running.reconfigure(this.#policy.over(this.#settings));
+  }
+
+  rules(): readonly NumberedRule[] {
+    return this.#rules.rules.list();
+  }
+
+  addRule(value: unknown): NumberedRule {
+    const rule = this.#rules.add(value);
+    this.#options.events.note("info", "persona-rule", "a rule was added", rule);
+    return rule;
+  }
+
+  deleteRule(id: number): NumberedRule {
+    const rule = this.#rules.delete(id);
+    this.#options.events.note("info", "persona-rule", "a rule was deleted", rule);
+    return rule;
   }
 
   get #running(): FlowPlane {

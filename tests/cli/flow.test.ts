@@ -127,7 +127,7 @@ describe("flow status", () => {
     const { exitCode, out } = await ask(router, ["flow", "status"]);
     expect(exitCode).toBe(0);
     expect(out).toContain("flow active on wan: running, line shaped, 10 ticks/s, 3.2 %");
-    expect(out).toMatch(/^rtt +24\.0 ms, 3\.0 above its base$/m);
+    expect(out).toMatch(/^rtt +24\.0 ms, 3\.0 ms of it bloat$/m);
     expect(out).toMatch(/^download +18\.2 Mbit\/s of 19\.4 Mbit\/s, queue 29\.3 KiB$/m);
     expect(out).toMatch(/^upload +- of 5\.0 Mbit\/s, the kernel says 4\.0 Mbit\/s$/m);
     expect(out).toMatch(/^download +voice +90 kbit\/s +0\.3 ms/m);
@@ -149,7 +149,7 @@ describe("flow status", () => {
   test("watches: a line a second for a file, an object a line as JSON", async () => {
     const plain = await ask(router, ["flow", "status", "--watch", "--seconds", "1"]);
     expect(plain.out).toBe(
-      "running, download 18.2 Mbit/s of 19.4 Mbit/s, upload - of 5.0 Mbit/s, rtt 24.0 ms, 3.0 above its base, last: lower download 80.0 Mbit/s to 19.0 Mbit/s: bloat\n",
+      "running, download 18.2 Mbit/s of 19.4 Mbit/s, upload - of 5.0 Mbit/s, rtt 24.0 ms, 3.0 ms of it bloat, last: lower download 80.0 Mbit/s to 19.0 Mbit/s: bloat\n",
     );
     const json = await ask(router, ["flow", "status", "--watch", "--seconds", "1", "--json"]);
     expect(JSON.parse(json.out)).toEqual(STATUS);

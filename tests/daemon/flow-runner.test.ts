@@ -9,6 +9,7 @@ import { test as base, describe } from "vitest";
 import type {
   ErrorAnswer,
   FlowAnswer,
+  PersonaRulesAnswer,
   PolicyAnswer,
   ReloadAnswer,
   RouterStatusAnswer,
@@ -244,5 +245,45 @@ describe.concurrent("the policy of personas", () => {
     });
     expect([noJson.status, codeOf(noJson)]).toEqual([400, "not-json"]);
     expect((await ask(node.socket, "PUT", "/flow/policy/torrent", "boost")).status).toBe(415);
+  });
+});
+
+describe.concurrent("the rules for personas", () => {
+  const add = ({ socket }: SmallNode, rule: unknown) =>
+    ask(socket, "POST", "/persona", JSON.stringify(rule), { "content-type": "application/json" });
+
+  it("are added, kept over a restart, and deleted", async ({ start, expect }) => {
+    const first = await start(ALONE + DUMMY);
+    const rule = { persona: "gaming", device: "192.168.1.7" };
+    const { json } = await add(first, rule);
+    expect(json).toMatchObject({ rule: { id: 1, ...rule, name: null } });
+    await add(first, { persona: "bulk", name: "backup.example.org" });
+    await first.stop();
+
+    const second = await start(ALONE + DUMMY, first.folder);
+    expect((await ask(second.socket, "DELETE", "/persona/2")).status).toBe(200);
+    const kept = (await ask(second.socket, "GET", "/persona")).json as PersonaRulesAnswer;
+    expect(kept.rules).toMatchObject([{ id: 1, ...rule }]);
+  });
+
+  it("are refused with what is allowed", async ({ start, expect }) => {
+    const node = await start(ALONE + DUMMY);
+    const wrong = await add(node, { persona: "gamign", port: "udp/1" });
+    expect([wrong.status, codeOf(wrong)]).toEqual([422, "persona-rule"]);
+    expect((wrong.json as ErrorAnswer).error.message).toContain('did you mean "gaming"?');
+    expect((await add(node, { persona: "gaming" })).status).toBe(422);
+    for (const id of ["7", "0", "x", "1e3"]) {
+      expect((await ask(node.socket, "DELETE", `/persona/${id}`)).status).toBe(404);
+    }
+  });
+
+  it("that cannot be read are left out, and said so", async ({ start, expect }) => {
+    const first = await start(ALONE + DUMMY);
+    await first.stop();
+    const file = join(first.configuration.dataDir, "persona-rules.json");
+    writeFileSync(file, '[{"id":1,"persona":"nobody"}]');
+    const second = await start(ALONE + DUMMY, first.folder);
+    expect(second.logLines.join("")).toContain("persona-rules.json is left out");
+    expect((await ask(second.socket, "GET", "/persona")).json).toEqual({ rules: [] });
   });
 });
