@@ -49,6 +49,11 @@ export class ClusterView {
     this.#replica = replica;
   }
 
+  /** Another one after every change of the table that was read. */
+  get version(): number {
+    return this.#readVersion;
+  }
+
   /** All members, the dead included, in the order of their ids. */
   get members(): readonly MemberView[] {
     return this.#members;
@@ -73,10 +78,13 @@ export class ClusterView {
   /** The names of all deployed services, sorted. */
   serviceNames(): string[] {
     const names: string[] = [];
-    for (const slot of this.#serviceSlots()) {
-      names.push(serviceViewAt(this.#replica.table, slot).spec.name);
-    }
+    for (const service of this.services()) names.push(service.spec.name);
     return names.sort();
+  }
+
+  /** All deployed services, decoded one by one. */
+  *services(): Generator<ServiceView> {
+    for (const slot of this.#serviceSlots()) yield serviceViewAt(this.#replica.table, slot);
   }
 
   /** Where a service is placed, best first. */

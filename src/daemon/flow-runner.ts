@@ -6,6 +6,7 @@ import type { FlowBackend } from "../api/backend.ts";
 import type { PersonaPolicy } from "../api/contract.ts";
 import type { EventHub } from "../api/event-hub.ts";
 import type { Decision, DecisionKind } from "../flow/interface.ts";
+import { NOTHING_DECLARED } from "../flow/persona/classifier.ts";
 import type { NumberedRule } from "../flow/persona/rules.ts";
 import { FlowPlane } from "../flow/plane.ts";
 import type {
@@ -24,6 +25,7 @@ import { Ticker } from "../io/ticker.ts";
 import { assert } from "../kernel/assert.ts";
 import type { FlowSettings, PersonaTreatment } from "../schema/flow-settings.ts";
 import type { Persona } from "../schema/service.ts";
+import type { MeshDeclarations } from "./declared-services.ts";
 import type { EventLog } from "./event-log.ts";
 import { FlowRequirementsError, requireForFlow, thisMachine } from "./flow-requirements.ts";
 import type { LogLevel } from "./logger.ts";
@@ -38,6 +40,8 @@ export interface FlowRunnerOptions {
   readonly runDir: string;
   readonly events: EventLog;
   readonly hub: EventHub;
+  /** What the mesh says of its services; null: there is no mesh. */
+  readonly declarations: MeshDeclarations | null;
 }
 
 /** How much each kind of decision matters. */
@@ -182,7 +186,12 @@ export class FlowRunner implements FlowBackend {
     }
     await this.#plane.start();
     this.#ticker.setInterval(1_000 / this.#plane.samplingHz);
-    this.#ticker.start(() => this.#plane?.tick(this.#clock.nowMs()));
+    this.#ticker.start(() => this.#tick(this.#clock.nowMs()));
+  }
+
+  #tick(nowMs: number): void {
+    this.#options.declarations?.refresh(nowMs);
+    this.#plane?.tick(nowMs);
   }
 
   #missing(): string | null {
@@ -209,6 +218,8 @@ export class FlowRunner implements FlowBackend {
       {
         settings: this.#policy.over(this.#settings),
         stateDir: runDir,
+        rules: this.#rules.rules,
+        declared: this.#options.declarations ?? NOTHING_DECLARED,
         listener: {
           onDecision: (decision) => this.#decided(decision),
           onNotice: (notice) => this.#noticed(notice),

@@ -20,6 +20,7 @@ import { VERSION } from "../kernel/version.ts";
 import type { Configuration } from "../schema/configuration.ts";
 import type { NodeId } from "../schema/node-id.ts";
 import { changedSettings } from "./changed-settings.ts";
+import { MeshDeclarations } from "./declared-services.ts";
 import type { EventLog } from "./event-log.ts";
 import type { FlightRecorder } from "./flight-recorder.ts";
 import { FlowRunner } from "./flow-runner.ts";
@@ -98,6 +99,7 @@ export class RunningNode implements ApiBackend {
       runDir: join(dirname(configuration.socket), "flow"),
       events: events.child(configuration.flow.logLevel),
       hub: ground.hub,
+      declarations: ground.mesh === null ? null : new MeshDeclarations(ground.mesh.view),
     });
     this.#api = new ApiServer({
       socketPath: configuration.socket,

@@ -12,6 +12,8 @@ import type { Direction, FlowInput, FlowStep } from "./interface.ts";
 import type { FlowLine, LineEvents } from "./line.ts";
 import { flowMetrics, metricsText } from "./metrics.ts";
 import { Observations } from "./observations.ts";
+import type { DeclaredServices } from "./persona/classifier.ts";
+import type { PersonaRules } from "./persona/rules.ts";
 import type { Children, LoopClock, QuicCrypto, SystemFiles } from "./ports.ts";
 import { RealLine } from "./real-line.ts";
 import { encodeHeader, encodeInput, encodeSettings } from "./recording.ts";
@@ -37,6 +39,10 @@ export interface FlowPlaneOptions {
   /** Folder for what must outlive a crash, such as what was found on the interface. It exists. */
   readonly stateDir: string;
   readonly listener: FlowListener;
+  /** The user's own; they may change while the plane runs. */
+  readonly rules: PersonaRules;
+  /** What the mesh says of its services; it may change while the plane runs. */
+  readonly declared: DeclaredServices;
 }
 
 const FOUND_FILE = "flow-found.json";

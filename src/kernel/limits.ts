@@ -118,6 +118,8 @@ export const API_CONNECTIONS_MAX = 64;
 export const API_FOLLOWERS_MAX = 16;
 /** Lines of one request for a service's log. */
 export const API_LOG_LINES_MAX = 10_000;
+/** Addresses and ports of services that say what they are for. */
+export const DECLARED_MAX = 4_096;
 /** A file of the daemon's own state beside its log. */
 export const STATE_FILE_BYTES_MAX = 256 * 1024;
 /** Flows of one answer. */
