@@ -177,6 +177,8 @@ export const CHILD_POLL_BYTES = 64 * 1024;
 export const CHILD_POLL_READS_MAX = 4;
 /** What is read of a file of the kernel's at a time. */
 export const SYSTEM_READ_BYTES = 64 * 1024;
+/** What one write to a polled child may have: the kernel takes it whole or not at all (PIPE_BUF, pipe(7)). */
+export const PIPE_WRITE_BYTES_MAX = 4_096;
 /** What may wait to be read by one child; more is dropped. */
 export const CHILD_INPUT_BYTES_MAX = 256 * 1024;
 /** What is kept of either output of a command that is run to its end. */
@@ -225,6 +227,23 @@ export const CHILD_RESTART_MS_MIN = 200;
 export const CHILD_RESTART_MS_MAX = 30_000;
 export const CHILD_STEADY_MS = 20_000;
 
+/** Flows that are named to nftables at a time; the longest named makes room. */
+export const MARKED_FLOWS_MAX = 4_096;
+/** How long a flow is named there: its connection keeps the mark by itself. */
+export const MARKED_FLOW_MS = 5 * 60_000;
+/** When the kernel forgets it at the latest, should nobody tell it to. */
+export const MARKED_FLOW_TIMEOUT_SECONDS = 3_600;
+/** Changes in one call of nft, and the time between two. */
+export const MARK_CHANGES_PER_BATCH = 512;
+export const MARK_BATCH_EVERY_MS = 1_000;
+/** How often it is looked whether the table still stands. */
+export const MARK_CHECK_EVERY_MS = 30_000;
+/** What the tap gets: packets of a flow each way, a second, at once, and bytes of each. */
+export const TAP_PACKETS_EACH_WAY = 24;
+export const TAP_PACKETS_A_SECOND = 400;
+export const TAP_PACKETS_BURST = 400;
+export const TAP_SNAP_BYTES = 1_600;
+
 /** The note of what was found on the interface. */
 export const FOUND_BYTES_MAX = 16 * 1024;
 /** How often the flow plane looks at what it uses of the machine. */
@@ -257,8 +276,8 @@ export const CAPTURE_PACKET_BYTES_MAX = 256 * 1024;
 export const CAPTURE_INTERFACES_MAX = 256;
 /** Flows the live tap watches; the one longest silent makes room. */
 export const TAP_FLOWS_MAX = 4_096;
-/** The same where a capture is read on a person's machine. */
-export const CLASSIFY_FLOWS_MAX = 65_536;
+/** The same where a capture is read: as many as fit the heap that `myco` gives itself. */
+export const CLASSIFY_FLOWS_MAX = 4_096;
 /** Names learned from DNS, two entries an address; the one used least recently makes room. */
 export const TAP_NAMES_MAX = 4_096;
 /** First bytes of a direction that are put in order: a ClientHello with post-quantum keys, a certificate. */

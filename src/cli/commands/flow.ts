@@ -1,6 +1,7 @@
 // `myco flow`: the line's plane: what it sees, what it decides, and what it takes flows for.
 
 import type { AddCommand } from "../session.ts";
+import { addClassifyCommand } from "./flow-classify.ts";
 import { addFlowsCommands } from "./flow-flows.ts";
 import { addPolicyCommands } from "./flow-policy.ts";
 import { addRecordCommand } from "./flow-record.ts";
@@ -19,6 +20,7 @@ export const addFlowCommands: AddCommand = (parent, session, run) => {
   for (const addCommand of [
     addFlowStatusCommand,
     addFlowsCommands,
+    addClassifyCommand,
     addRecordCommand,
     addReplayCommand,
     addPolicyCommands,
