@@ -11,14 +11,17 @@ import {
   readdirSync,
   readSync,
   rmSync,
+  writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
+import { assert } from "../kernel/assert.ts";
 import {
   CHILD_INPUT_BYTES_MAX,
   CHILD_OUTPUT_BYTES_PER_SECOND_MAX,
   CHILD_POLL_BYTES,
   CHILD_POLL_READS_MAX,
+  PIPE_WRITE_BYTES_MAX,
   RUN_OUTPUT_BYTES_MAX,
 } from "../kernel/limits.ts";
 import type {
@@ -64,10 +67,16 @@ export interface SystemChildrenOptions {
   readonly deathWatch?: "setpriv" | "watcher";
 }
 
-/** A pipe with a reading end that never blocks. */
+/** Named for a moment only; the daemon's end never blocks. */
 interface Pipe {
-  readonly readEnd: number;
-  readonly writeEnd: number;
+  readonly daemonEnd: number;
+  readonly childEnd: number;
+}
+
+/** The daemon's ends of a polled child's pipes. */
+interface PolledPipes {
+  readonly input: number;
+  readonly output: number;
 }
 
 const NOT_STARTED: Child = { pid: null, write: () => false, poll: () => {}, end: () => {} };
@@ -86,20 +95,23 @@ export class SystemChildren implements Children {
   }
 
   start(command: ChildCommand, events: ChildEvents): Child {
-    const pipe = command.polled === true ? openPipe(this.#notesDir) : null;
+    const pipes = command.polled === true ? openPipes(this.#notesDir) : null;
     let process: ChildProcess;
     try {
-      process = this.#spawn(command.program, command.args, pipe?.writeEnd ?? "pipe");
+      const stdio = [pipes?.input.childEnd ?? "pipe", pipes?.output.childEnd ?? "pipe"] as const;
+      process = this.#spawn(command.program, command.args, stdio);
     } catch (error) {
       // No such program, or arguments beyond what the kernel takes.
-      if (pipe !== null) closeSync(pipe.readEnd);
+      if (pipes !== null) for (const pipe of Object.values(pipes)) closeSync(pipe.daemonEnd);
       setImmediate(() => events.onExit(describeStartFailure(command.program, error as Error)));
       return NOT_STARTED;
     } finally {
-      if (pipe !== null) closeSync(pipe.writeEnd);
+      if (pipes !== null) for (const pipe of Object.values(pipes)) closeSync(pipe.childEnd);
     }
     this.#note(process);
-    return new SystemChild(process, pipe?.readEnd ?? null, command, events);
+    const ends =
+      pipes === null ? null : { input: pipes.input.daemonEnd, output: pipes.output.daemonEnd };
+    return new SystemChild(process, ends, command, events);
   }
 
   run(
@@ -110,7 +122,7 @@ export class SystemChildren implements Children {
     return new Promise((resolve) => {
       let process: ChildProcess;
       try {
-        process = this.#spawn(program, args, "pipe");
+        process = this.#spawn(program, args, ["pipe", "pipe"]);
       } catch (error) {
         const stderr = describeStartFailure(program, error as Error);
         resolve({ exitCode: null, stdout: "", stderr });
@@ -121,7 +133,11 @@ export class SystemChildren implements Children {
     });
   }
 
-  #spawn(program: string, args: readonly string[], stdout: "pipe" | number): ChildProcess {
+  #spawn(
+    program: string,
+    args: readonly string[],
+    stdio: readonly ["pipe" | number, "pipe" | number],
+  ): ChildProcess {
     const path = findProgram(program);
     const watched =
       this.#deathWatch === "setpriv"
@@ -131,7 +147,7 @@ export class SystemChildren implements Children {
       cwd: "/",
       env: { PATH: SYSTEM_PATH, LC_ALL: "C", [MARKER_NAME]: MARKER_VALUE },
       detached: true,
-      stdio: ["pipe", stdout, "pipe", this.#deathWatch === "watcher" ? "pipe" : "ignore"],
+      stdio: [...stdio, "pipe", this.#deathWatch === "watcher" ? "pipe" : "ignore"],
     });
     // A child that has ended, or never was, reads nothing: its exit tells.
     process.stdin?.on("error", () => {});
@@ -185,17 +201,28 @@ function endLeftovers(notesDir: string): void {
   }
 }
 
-/** Null where there is no place or no program to make one: the child is then read as it speaks. */
-function openPipe(folder: string | null): Pipe | null {
+/** Null where there is no place or no program to make them: the child is then read as it speaks. */
+function openPipes(folder: string | null): { readonly input: Pipe; readonly output: Pipe } | null {
   if (folder === null) return null;
   const path = join(folder, "pipe");
+  const input = openPipe(path, constants.O_WRONLY);
+  const output = input === null ? null : openPipe(path, constants.O_RDONLY);
+  return input === null || output === null ? null : { input, output };
+}
+
+/** Node has no call for a pipe that both sides own; a FIFO that is at once unlinked serves (fifo(7)). */
+function openPipe(path: string, daemonAccess: number): Pipe | null {
   rmSync(path, { force: true });
   const options = { env: { PATH: SYSTEM_PATH }, stdio: "ignore" } as const;
   if (spawnSync("mkfifo", ["-m", "600", path], options).status !== 0) return null;
-  const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  const writeEnd = openSync(path, constants.O_WRONLY);
+  // An end can be opened while the other is: this one is both.
+  const both = openSync(path, constants.O_RDWR);
+  const isReader = daemonAccess === constants.O_RDONLY;
+  const daemonEnd = openSync(path, daemonAccess | constants.O_NONBLOCK);
+  const childEnd = openSync(path, isReader ? constants.O_WRONLY : constants.O_RDONLY);
+  closeSync(both);
   rmSync(path, { force: true });
-  return { readEnd, writeEnd };
+  return { daemonEnd, childEnd };
 }
 
 class SystemChild implements Child {
@@ -204,20 +231,20 @@ class SystemChild implements Child {
   readonly #events: ChildEvents;
   readonly #stdoutLines: LineSplitter;
   readonly #stderrLines: LineSplitter;
-  /** The reading end of a polled child's output; null once it has ended. */
-  #pipe: number | null;
+  /** Of a polled child; null once it has ended. */
+  #pipes: PolledPipes | null;
   #how: string | null = null;
   #ended = false;
 
   constructor(
     process: ChildProcess,
-    pipe: number | null,
+    pipes: PolledPipes | null,
     command: ChildCommand,
     events: ChildEvents,
   ) {
     this.pid = process.pid ?? null;
     this.#process = process;
-    this.#pipe = pipe;
+    this.#pipes = pipes;
     this.#events = events;
     this.#stdoutLines = new LineSplitter(command.lineBytesMax);
     this.#stderrLines = new LineSplitter(command.lineBytesMax);
@@ -231,6 +258,7 @@ class SystemChild implements Child {
   }
 
   write(text: string): boolean {
+    if (this.#pipes !== null) return writePipe(this.#pipes.input, text);
     const stdin = this.#process.stdin;
     if (stdin === null || !stdin.writable) return false;
     if (stdin.writableLength + text.length > CHILD_INPUT_BYTES_MAX) return false;
@@ -239,8 +267,8 @@ class SystemChild implements Child {
   }
 
   poll(): void {
-    for (let reads = 0; reads < CHILD_POLL_READS_MAX && this.#pipe !== null; reads += 1) {
-      const sizeBytes = readPipe(this.#pipe);
+    for (let reads = 0; reads < CHILD_POLL_READS_MAX && this.#pipes !== null; reads += 1) {
+      const sizeBytes = readPipe(this.#pipes.output);
       if (sizeBytes === 0) return;
       this.#onStdout(pollBuffer.subarray(0, sizeBytes));
       if (sizeBytes < CHILD_POLL_BYTES) return;
@@ -278,8 +306,8 @@ class SystemChild implements Child {
     if (this.#ended) return;
     this.#ended = true;
     this.poll();
-    if (this.#pipe !== null) closeSync(this.#pipe);
-    this.#pipe = null;
+    for (const end of Object.values(this.#pipes ?? {})) closeSync(end);
+    this.#pipes = null;
     this.#stdoutLines.finish(this.#onStdoutLine);
     this.#stderrLines.finish(this.#onStderrLine);
     this.#events.onExit(how);
@@ -296,6 +324,16 @@ function readPipe(pipe: number): number {
   } catch {
     // EAGAIN: nothing waits.
     return 0;
+  }
+}
+
+/** @returns false when the child has ended or its pipe is full */
+function writePipe(pipe: number, text: string): boolean {
+  assert(text.length <= PIPE_WRITE_BYTES_MAX, "a polled child is written to in short texts");
+  try {
+    return writeSync(pipe, text) === text.length;
+  } catch {
+    return false;
   }
 }
 

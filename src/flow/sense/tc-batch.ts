@@ -50,6 +50,7 @@ const TC_COMMAND = {
   program: "sh",
   args: ["-c", "exec tc -s -j -force -batch - 2>&1"],
   lineBytesMax: TC_LINE_BYTES_MAX,
+  polled: true,
 } as const;
 
 const FAILED_LINE = /^Command failed [^:]*:([0-9]{1,15})$/;
@@ -109,8 +110,12 @@ export class TcBatch {
     this.start();
   }
 
-  /** Call it steadily: notices an answer that never came, and starts again a process that ended. */
+  /**
+   * Call it once a round: tells the answers that came since the one before. Also notices one that
+   * never came, and starts again a process that ended.
+   */
   tick(): void {
+    this.#child?.poll();
     const nowMs = this.#options.clock.nowMs();
     const oldest = this.#requests[0];
     if (oldest !== undefined && nowMs - oldest.sinceMs > TC_ANSWER_MS_MAX) {
@@ -123,7 +128,7 @@ export class TcBatch {
 
   /**
    * Asks with a command that prints JSON, such as `qdisc show dev wan0`.
-   * @param done called once, before this returns when tc cannot be asked now
+   * @param done called once: by a later tick, or before this returns when tc cannot be asked now
    */
   query(command: string, done: TcDone): void {
     this.#request("", command, done);
