@@ -1,11 +1,13 @@
 // The demo behind `npm start`: a real cluster of three daemons on this machine, a service on
-// two of them, and the failure of one. Every step is timed; nothing is left behind.
+// two of them, and the failure of one; beside it the flow plane of the first, on a simulated line.
+// Every step is timed; nothing is left behind.
 
 import { Resolver } from "node:dns/promises";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import type { ServiceAnswer } from "../src/api/contract.ts";
+import { FLOW_CONFIGURATION, FlowStory } from "./flow-story.ts";
 import { formCluster, isConnected, LocalNode, until } from "./local-node.ts";
 import { freeTcpPort, freeUdpPort } from "./ports.ts";
 
@@ -38,7 +40,7 @@ export async function runDemo({ root, once }: DemoOptions): Promise<number> {
     const ended = await Promise.race([story, interrupted]);
     if (ended !== "interrupted" && !once) {
       showHints(root, base, nodes);
-      await interrupted;
+      await Promise.all([interrupted, new FlowStory(nodes[0]!).draw(interrupted)]);
     }
     return ended === "interrupted" ? 130 : 0;
   } catch (error) {
@@ -64,7 +66,10 @@ function interruption(): Promise<"interrupted"> {
 async function tellStory(root: string, base: string, nodes: LocalNode[]): Promise<void> {
   const bundle = join(root, "dist", "myco.mjs");
   await requireLoopback();
-  for (const host of HOSTS) nodes.push(await LocalNode.create({ bundle, base, ...host }));
+  for (const host of HOSTS) {
+    const more = host === HOSTS[0] ? FLOW_CONFIGURATION : "";
+    nodes.push(await LocalNode.create({ bundle, base, more, ...host }));
+  }
 
   await step("a root key, and an invitation for each further node", async () => {
     await formCluster(bundle, base, nodes);
@@ -109,6 +114,8 @@ async function tellStory(root: string, base: string, nodes: LocalNode[]): Promis
     });
     return fetchByName(survivors[0]!);
   });
+  const title = `the flow plane of ${nodes[0]!.hostname} steers a simulated line (mode: dummy)`;
+  await step(title, () => new FlowStory(nodes[0]!).turn());
 }
 
 /** Does one step, and prints how long it took and what came of it. */
@@ -219,6 +226,7 @@ The cluster stays up until Ctrl-C. In another terminal, in this folder, try:
   ${myco} cluster members
   ${myco} status
   ${myco} services ${SERVICE} --json
+  ${myco} flow status --watch
   curl -N --unix-socket $MYCO_SOCKET http://myco/stream
 
 Its name, through the daemon's own DNS:

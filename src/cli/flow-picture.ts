@@ -21,7 +21,7 @@ const CHART_RTT_MS_MIN = 50;
 
 export function flowPicture(picture: FlowPicture): string[] {
   const { status, flows, paint } = picture;
-  const lines = [...headLines(picture), "", ...lineLines(picture)];
+  const lines = [...headLines(picture), "", ...chartLines(picture)];
   const tins = tinLines(picture);
   if (tins.length > 0) lines.push("", ...tins);
   if (status.decisions.length > 0) {
@@ -91,7 +91,7 @@ function headLines({ status, paint }: FlowPicture): string[] {
 }
 
 /** Delay and both rates, each with its last minute. */
-function lineLines(picture: FlowPicture): string[] {
+export function chartLines(picture: FlowPicture): string[] {
   const { status } = picture;
   const { history } = status;
   const rtts = history.map(({ rttMs }) => rttMs);

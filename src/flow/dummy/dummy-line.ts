@@ -11,7 +11,7 @@ import { LinkPlant, type PlantOptions } from "./plant.ts";
 
 const REFLECTORS = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
 /** Full capacity for so long, then a quarter of it for as long. */
-const STEP_MS = 20_000;
+const STEP_MS = 12_000;
 const PATH_RTT_MS = 20;
 
 export class DummyLine implements FlowLine {
