@@ -443,6 +443,12 @@ describe("any capture", () => {
     );
   });
 
+  test("stays as it was in the caller's memory", () => {
+    const buffer = Buffer.from(capture);
+    run(buffer);
+    expect(new Uint8Array(buffer)).toEqual(capture);
+  });
+
   test("damaged anywhere is read without an exception, and every flow ends once", () => {
     const change = fc.tuple(fc.nat(capture.length - 1), fc.nat(255));
     fc.assert(

@@ -230,7 +230,7 @@ export class QuicReader {
     const secret = crypto.hmacSha256(crypto.hmacSha256(salt, connectionId), CLIENT_SECRET_LABEL);
     return {
       version,
-      connectionId: connectionId.slice(),
+      connectionId: new Uint8Array(connectionId),
       key: crypto.hmacSha256(secret, labels.key).subarray(0, 16),
       iv: crypto.hmacSha256(secret, labels.iv).subarray(0, 12),
       hp: crypto.hmacSha256(secret, labels.hp).subarray(0, 16),
@@ -249,8 +249,8 @@ export class QuicReader {
     const mask = this.#crypto.aes128Block(keys.hp, sample);
     const firstByte = bytes[at]! ^ (mask[0]! & 0x0f);
     const numberBytes = (firstByte & 3) + 1;
-    const header = bytes.slice(at, numberAt + numberBytes);
-    const nonce = keys.iv.slice();
+    const header = new Uint8Array(bytes.subarray(at, numberAt + numberBytes));
+    const nonce = new Uint8Array(keys.iv);
     header[0] = firstByte;
     for (let i = 0; i < numberBytes; i += 1) {
       const index = numberAt - at + i;

@@ -94,7 +94,9 @@ export class Tap {
 
   /** Reads the next bytes of a pcap or pcapng capture; they are the caller's again when it returns. */
   push(bytes: Uint8Array): void {
-    this.#capture.push(bytes);
+    // What comes from a child or a file is a Buffer, whose slices share its memory: everything
+    // beyond this line has plain arrays.
+    this.#capture.push(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
   }
 
   /** Ends the flows that are silent for too long by `nowMs`, on the capture's clock. Packets do so too. */
