@@ -15,7 +15,10 @@ import {
   type LinkState,
 } from "./interface.ts";
 import type { FlowLine, LineEvents, LineStatus } from "./line.ts";
-import type { Children, LoopClock, SystemFiles } from "./ports.ts";
+import type { DeclaredServices } from "./persona/classifier.ts";
+import type { PersonaRules } from "./persona/rules.ts";
+import type { Children, LoopClock, QuicCrypto, SystemFiles } from "./ports.ts";
+import { Recognition } from "./recognition.ts";
 import { type QdiscReading, readQdiscs, rootOf } from "./sense/cake-stats.ts";
 import { findDefaultDevice } from "./sense/default-route.ts";
 import { InterfaceCounters, type InterfaceReading } from "./sense/interface-counters.ts";
@@ -30,8 +33,13 @@ export interface RealLinePorts {
   readonly random: Random;
   readonly children: Children;
   readonly files: SystemFiles;
+  readonly quicCrypto: QuicCrypto;
   /** Where what was found on the interface is noted. */
   readonly foundFile: string;
+  /** The user's own. */
+  readonly rules: PersonaRules;
+  /** What services of the mesh declare. */
+  readonly declared: DeclaredServices;
 }
 
 /** What tc said in the round under way; null: nothing, as yet. */
@@ -62,6 +70,8 @@ export class RealLine implements FlowLine {
   #reading: InterfaceReading | null = null;
   /** Null in shadow mode, and while no interface is known. */
   #shaper: Shaper | null = null;
+  /** Null while personas are off, and while no interface is known. */
+  #recognition: Recognition | null = null;
   #link: LinkState | null = null;
   /** The interface's number when the shapers were installed. */
   #installedIndex: number | null = null;
@@ -91,7 +101,7 @@ export class RealLine implements FlowLine {
       ...{ children, clock, random },
       onState: (alive, reason) =>
         this.#events.onInput({ kind: "pinger", atMs: this.#nowMs(), alive, reason }),
-      onTargets: () => {},
+      onTargets: () => this.#recognition?.setProbes(this.#pinger.targets),
     });
   }
 
@@ -110,6 +120,7 @@ export class RealLine implements FlowLine {
     // tc is late: what it has not said is missing from the last round.
     if (this.#round !== null) this.#finish(this.#round);
     this.#openRound();
+    this.#recognition?.tick(nowMs);
   }
 
   carryOut(command: FlowCommand): void {
@@ -136,7 +147,9 @@ export class RealLine implements FlowLine {
     }
     const device = this.#counters?.device ?? null;
     this.#pinger.reconfigure(this.#pingerSettings(device));
-    if (device === null || this.#shaper === null) return;
+    if (device === null) return;
+    await this.#recogniseAnew(before, device);
+    if (this.#shaper === null) return;
     if (this.#shaper.replan(shaperPlan(device, settings))) await this.#install();
   }
 
@@ -160,6 +173,10 @@ export class RealLine implements FlowLine {
         ...{ tin, rttMs, lossPercent },
       })),
     };
+  }
+
+  get recognition(): Recognition | null {
+    return this.#recognition;
   }
 
   #nowMs(): number {
@@ -194,10 +211,43 @@ export class RealLine implements FlowLine {
         shaperPlan(device, this.#settings),
       );
     }
+    this.#recognise(device);
     this.#pinger.reconfigure(this.#pingerSettings(device));
     if (this.#pingerStarted) return;
     this.#pingerStarted = true;
     this.#pinger.start();
+  }
+
+  #recognise(device: string): void {
+    const settings = this.#settings;
+    if (!settings.persona.enabled) return;
+    const { clock, random, files, quicCrypto, rules, declared } = this.#ports;
+    const { onNotice } = this.#events;
+    this.#recognition = new Recognition(
+      { clock, random, files, quicCrypto, children: this.#roster },
+      { settings, device, rules, declared, onNotice },
+    );
+    this.#recognition.setProbes(this.#pinger.targets);
+  }
+
+  /** Another policy is taken as it is; for anything else about personas the table is made again. */
+  async #recogniseAnew(before: FlowSettings, device: string): Promise<void> {
+    const shape = ({ persona }: FlowSettings) =>
+      JSON.stringify([persona.enabled, persona.tap, persona.catalogDir]);
+    if (shape(before) === shape(this.#settings)) {
+      this.#recognition?.reconfigure(this.#settings);
+      return;
+    }
+    await this.#inTurn(() => this.#stopRecognition());
+    this.#recognise(device);
+  }
+
+  async #stopRecognition(): Promise<void> {
+    const recognition = this.#recognition;
+    this.#recognition = null;
+    const loss = (await recognition?.stop()) ?? null;
+    if (loss === null) return;
+    this.#events.onNotice({ level: "warn", code: "not-restored", message: loss });
   }
 
   #run(): void {
@@ -270,6 +320,7 @@ export class RealLine implements FlowLine {
     this.#counters = null;
     const shaper = this.#shaper;
     this.#shaper = null;
+    await this.#stopRecognition();
     for (const loss of (await shaper?.restore()) ?? []) {
       this.#events.onNotice({ level: "warn", code: "not-restored", message: loss });
     }
@@ -290,13 +341,12 @@ export class RealLine implements FlowLine {
         ? { ...this.#rates, downloadKbit: rateKbit }
         : { ...this.#rates, uploadKbit: rateKbit };
     const command = shaper.rateCommand(direction, rateKbit);
-    this.#tc.change(command, device, (reply) => {
+    this.#tc.change(command, (reply) => {
       const readBackKbit = readRoot(reply, device)?.shaper?.rateKbit ?? null;
       this.#tellApplied(direction, rateKbit, readBackKbit, reply.error);
     });
   }
 
-  /** One question about all qdiscs costs the kernel half of two questions about one each: it goes through all for either. */
   #openRound(): void {
     const round: Round = { readings: null };
     this.#round = round;
@@ -304,7 +354,7 @@ export class RealLine implements FlowLine {
       this.#finish(round);
       return;
     }
-    this.#tc.query("qdisc show", (reply) => {
+    this.#tc.show((reply) => {
       round.readings = reply.json === null ? null : readQdiscs(reply.json);
       if (this.#round === round) this.#finish(round);
     });

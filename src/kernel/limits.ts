@@ -187,13 +187,13 @@ export const RUN_OUTPUT_BYTES_MAX = 1024 * 1024;
 /** Requests waiting for the one tc process; one more is refused. */
 export const TC_REQUESTS_MAX = 16;
 /** One answer of tc: all qdiscs of a machine with many queues. */
-export const TC_LINE_BYTES_MAX = 128 * 1024;
+export const TC_LINE_BYTES_MAX = 512 * 1024;
 /** How long tc may take for an answer before it is started anew. */
 export const TC_ANSWER_MS_MAX = 3_000;
 /** What is kept of what tc says against a request. */
 export const TC_MESSAGE_CHARACTERS_MAX = 400;
 /** Qdiscs of one answer, and tins of one CAKE: more is not believed. */
-export const QDISCS_MAX = 256;
+export const QDISCS_MAX = 1_024;
 export const TINS_MAX = 8;
 /** Reflectors probed at a time. */
 export const REFLECTORS_ACTIVE = 4;
@@ -243,6 +243,10 @@ export const TAP_PACKETS_EACH_WAY = 24;
 export const TAP_PACKETS_A_SECOND = 400;
 export const TAP_PACKETS_BURST = 400;
 export const TAP_SNAP_BYTES = 1_600;
+/** One line of tcpdump's complaints. */
+export const TAP_LINE_BYTES_MAX = 512;
+/** Flows that the status tells of; the longest silent makes room. */
+export const RECOGNISED_FLOWS_MAX = 2_048;
 
 /** The note of what was found on the interface. */
 export const FOUND_BYTES_MAX = 16 * 1024;

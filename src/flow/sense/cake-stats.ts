@@ -6,8 +6,8 @@ import type { ShaperSample, TinSample } from "../interface.ts";
 
 /** One qdisc of an answer. */
 export interface QdiscReading {
-  /** Null when the question named the device. */
-  readonly device: string | null;
+  /** Empty when the question was about one device: tc then leaves it out. */
+  readonly device: string;
   /** Such as `cake`, `fq_codel`, `ingress`. */
   readonly kind: string;
   /** Such as `8001:`; `0:` for what the kernel attached by itself. */
@@ -46,17 +46,14 @@ export function readQdiscs(json: string): readonly QdiscReading[] | null {
   return readings;
 }
 
-/** The qdisc on the root of `device`, in an answer about it alone or about all. */
+/** The qdisc on the root of `device`, in an answer about all devices. */
 export function rootOf(readings: readonly QdiscReading[], device: string): QdiscReading | null {
-  for (const reading of readings) {
-    if (reading.isRoot && (reading.device ?? device) === device) return reading;
-  }
-  return null;
+  return readings.find((reading) => reading.isRoot && reading.device === device) ?? null;
 }
 
 function readQdisc(item: JsonObject, kind: string): QdiscReading {
   return {
-    device: typeof item.dev === "string" ? item.dev : null,
+    device: typeof item.dev === "string" ? item.dev : "",
     kind,
     handle: typeof item.handle === "string" ? item.handle : "0:",
     isRoot: item.root === true,

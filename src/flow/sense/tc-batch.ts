@@ -14,7 +14,7 @@ import { RestartBackoff } from "./restart-backoff.ts";
 
 /** How a request ended. */
 export interface TcReply {
-  /** The JSON array that the query printed; after a change, what the kernel then had. Null: it could not be asked. */
+  /** All qdiscs as a JSON array; after a change, what the kernel then had. Null: it could not be asked. */
   readonly json: string | null;
   /** What tc said against it, for people; null: all went well. */
   readonly error: string | null;
@@ -52,6 +52,12 @@ const TC_COMMAND = {
   lineBytesMax: TC_LINE_BYTES_MAX,
   polled: true,
 } as const;
+
+/**
+ * Always about all devices: once asked about one, tc shows no other for the rest of its life (its
+ * filter is a variable that nothing resets), and the kernel goes through all of them anyway.
+ */
+const QUERY = "qdisc show\n";
 
 const FAILED_LINE = /^Command failed [^:]*:([0-9]{1,15})$/;
 
@@ -127,29 +133,24 @@ export class TcBatch {
   }
 
   /**
-   * Asks with a command that prints JSON, such as `qdisc show dev wan0`.
+   * Asks for all qdiscs with their statistics.
    * @param done called once: by a later tick, or before this returns when tc cannot be asked now
    */
-  query(command: string, done: TcDone): void {
-    this.#request("", command, done);
-  }
-
-  /** Asks for the qdiscs of `device` with their statistics. */
-  show(device: string, done: TcDone): void {
-    this.#request("", `qdisc show dev ${device}`, done);
+  show(done: TcDone): void {
+    this.#request("", done);
   }
 
   /**
-   * Changes something, then reads the qdiscs of `device` back. A change that failed has both an
-   * error and, where the device exists, what the kernel has.
+   * Changes something, then reads all qdiscs back. A change that failed has both an error and what
+   * the kernel has.
    * @param command such as `qdisc change dev wan0 root handle 1: cake bandwidth 20000kbit`
    */
-  change(command: string, device: string, done: TcDone): void {
-    this.#request(command, `qdisc show dev ${device}`, done);
+  change(command: string, done: TcDone): void {
+    assert(/^[^\n\r\\#"']+$/.test(command), "a command is one plain line of the batch");
+    this.#request(`${command}\n`, done);
   }
 
-  #request(change: string, query: string, done: TcDone): void {
-    assert(!/[\n\r\\#"']/.test(change + query), "a command is one plain line of the batch");
+  #request(change: string, done: TcDone): void {
     const refusal = this.#refusal();
     if (refusal !== null) {
       done({ json: null, error: refusal });
@@ -159,8 +160,7 @@ export class TcBatch {
     const queryLine = ++this.#lineCount;
     const sinceMs = this.#options.clock.nowMs();
     this.#requests.push({ changeLine, queryLine, sinceMs, done, changeError: null });
-    const text = change === "" ? `${query}\n` : `${change}\n${query}\n`;
-    if (this.#child?.write(text) === false) this.#fall("tc does not read its commands");
+    if (this.#child?.write(change + QUERY) === false) this.#fall("tc does not read its commands");
   }
 
   #refusal(): string | null {
