@@ -69,6 +69,15 @@ export interface LinkFigures {
   readonly usable: number;
 }
 
+export interface LinkRunOptions {
+  readonly faults: LinkFaults;
+  /** No faults from here on. */
+  readonly faultsEndMs?: number;
+  readonly seed: bigint;
+  /** Keep inputs, commands and ticks. */
+  readonly keep: boolean;
+}
+
 const TICK_MS = 100;
 /** A header's share: goodput is counted above TCP. */
 const PAYLOAD_SHARE = 1_448 / 1_514;
@@ -113,7 +122,7 @@ export function runLink(
   plant: LinkPlant,
   controller: LinkController,
   durationMs: number,
-  options: { readonly faults: LinkFaults; readonly seed: bigint; readonly keep: boolean },
+  options: LinkRunOptions,
 ): LinkRun {
   const random = new SeededRandom(options.seed ^ 0x6c696e6bn);
   const inputs: FlowInput[] = [];
@@ -121,18 +130,20 @@ export function runLink(
   const ticks: LinkTick[] = [];
   const meter = new LinkMeter(plant);
   const truth: LinkTruth = { capacityKbit: (direction) => plant.lines[direction].capacityKbit };
+  let faults = options.faults;
   const tell = (input: FlowInput): void => {
     if (options.keep) inputs.push(input);
     for (const command of controller.step(input, truth)) {
       if (options.keep) commands.push(command);
-      for (const answer of carryOut(plant, command, options.faults, random)) tell(answer);
+      for (const answer of carryOut(plant, command, faults, random)) tell(answer);
     }
   };
   for (let atMs = PROBE_MS; atMs <= durationMs; atMs += PROBE_MS) {
+    if (atMs > (options.faultsEndMs ?? durationMs)) faults = NO_FAULTS;
     plant.advance(atMs);
     meter.probe(atMs);
     if (atMs % TICK_MS !== 0) continue;
-    tell(withMissing(plant.sample(), options.faults, random));
+    tell(withMissing(plant.sample(), faults, random));
     if (options.keep) ticks.push(tickOf(plant, atMs));
   }
   return { inputs, commands, ticks, figures: meter.figures() };

@@ -241,7 +241,8 @@ export class DirectionController {
 
   #cut(facts: DelayFacts): Move | null {
     const { atMs, deltaMs, baselineMs } = facts;
-    if (deltaMs === null || !this.limiter.open(atMs)) return null;
+    if (deltaMs === null || this.traffic.lineKbit === null) return null;
+    if (!this.limiter.open(atMs)) return null;
     const capacityKbit = this.#estimate(facts);
     if (capacityKbit === null) return null;
     const undershoot = undershootFor(deltaMs);
@@ -369,8 +370,9 @@ export class DirectionController {
     if (this.#rateKbit === baseKbit) return null;
     this.#idleStepMs = atMs;
     const stepKbit = IDLE_STEP_SHARE * this.#rateKbit;
-    const toKbit = clamp(baseKbit, this.#rateKbit - stepKbit, this.#rateKbit + stepKbit);
-    return this.#move("settle", "idle-return", toKbit);
+    const wantedKbit = clamp(baseKbit, this.#rateKbit - stepKbit, this.#rateKbit + stepKbit);
+    const toKbit = this.limiter.bound(this.#rateKbit, wantedKbit);
+    return { kind: "settle", cause: "idle-return", toKbit };
   }
 
   #move(kind: DecisionKind, cause: string, wantedKbit: number): Move | null {

@@ -19,8 +19,9 @@ export const FREEZE_CAUSES = [
 ] as const;
 export type FreezeCause = (typeof FREEZE_CAUSES)[number];
 
-/** No answer and no traffic for so long: the line is out. */
+/** No answer and no traffic for so long, or for several usual gaps between answers: the line is out. */
 const OUTAGE_AFTER_MS = 1_000;
+const OUTAGE_AFTER_GAPS = 5;
 /** Downloads below this are nothing: stray packets of the access network. */
 const OUTAGE_KBIT = 20;
 /** No answer for so long though traffic flows: the probes are in trouble. */
@@ -37,9 +38,17 @@ const MEMORY_CALM_SHARE = 0.9;
 
 export type PaceSettings = Pick<FlowSettings, "sampleHz" | "maxCpuPercent">;
 
+/** When any reflector last answered, and how often one usually does. */
+export interface Heard {
+  readonly heardMs: number;
+  readonly gapMs: number;
+}
+
 export class Guard {
   readonly #causes = new Set<FreezeCause>();
   #sinceMs = 0;
+  /** Since when answers are expected. */
+  #watchedMs: number | null = null;
   #pingerRestartMs = Number.NEGATIVE_INFINITY;
   #cpuStrikes = 0;
   #cpuCalm = 0;
@@ -77,11 +86,12 @@ export class Guard {
     this.set("qdisc-replaced", state === "replaced", atMs);
   }
 
-  /** Looks for an outage, and for probes that nobody answers. @param heardMs the last answer of any reflector */
-  watch(atMs: number, heardMs: number, downloadKbit: number | null): void {
-    const silentMs = atMs - heardMs;
+  /** Looks for an outage, and for probes that nobody answers. */
+  watch(atMs: number, { heardMs, gapMs }: Heard, downloadKbit: number | null): void {
+    this.#watchedMs ??= atMs;
+    const silentMs = atMs - Math.max(heardMs, this.#watchedMs);
     const quiet = downloadKbit !== null && downloadKbit < OUTAGE_KBIT;
-    if (silentMs < OUTAGE_AFTER_MS) {
+    if (silentMs < Math.max(OUTAGE_AFTER_MS, OUTAGE_AFTER_GAPS * gapMs)) {
       this.set("outage", false, atMs);
       this.set("probes-unanswered", false, atMs);
     } else if (quiet) {

@@ -150,7 +150,7 @@ export class FlowLoop {
     download.sample(atMs, sample.download);
     upload.sample(atMs, sample.upload);
     const facts = this.#delay.sample(sample, !download.loaded && !upload.loaded);
-    this.#guard.watch(atMs, this.#delay.reflectors.heardMs, download.traffic.lineKbit);
+    this.#guard.watch(atMs, this.#delay.reflectors, download.traffic.lineKbit);
     this.#watchRates(sample);
     this.#freezeOrThaw(atMs, {});
     this.#doze(atMs);

@@ -23,6 +23,9 @@ const OFFENCES = 20;
 const OFFENCE_PROBES = 60;
 /** A reflector is asked about again after this long. */
 const ROTATE_EVERY_MS = 30_000;
+/** Weight of one gap between answers, and what an outage counts for at most. */
+const GAP_SHARE = 0.2;
+const GAP_MS_MAX = 2_000;
 /** A delta this far above the others' is the reflector's own trouble. */
 const FAR_OFF_MS = 25;
 
@@ -42,7 +45,13 @@ interface Slot {
 export class ReflectorTable {
   readonly #slots: Slot[] = [];
   readonly #deltas = new Float64Array(PROBE_SLOTS_MAX);
+  readonly #gap = new Ewma(GAP_SHARE);
   #heardMs = Number.NEGATIVE_INFINITY;
+
+  /** Usual time between two answers of any reflector. */
+  get gapMs(): number {
+    return this.#gap.value ?? 0;
+  }
 
   /** When any reflector last answered; minus infinity: never. */
   get heardMs(): number {
@@ -61,7 +70,9 @@ export class ReflectorTable {
     }
     slot.lastRttMs = reply.rttMs;
     slot.heardMs = reply.atMs;
-    if (reply.atMs > this.#heardMs) this.#heardMs = reply.atMs;
+    if (reply.atMs <= this.#heardMs) return;
+    if (!first) this.#gap.add(Math.min(reply.atMs - this.#heardMs, GAP_MS_MAX));
+    this.#heardMs = reply.atMs;
   }
 
   /** A probe without answer: an offence where others did answer. */

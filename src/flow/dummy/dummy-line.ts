@@ -15,6 +15,7 @@ const STEP_MS = 12_000;
 const PATH_RTT_MS = 20;
 
 export class DummyLine implements FlowLine {
+  readonly recognition = null;
   readonly #clock: LoopClock;
   readonly #random: Random;
   readonly #events: LineEvents;

@@ -34,9 +34,6 @@ export class SimulatedLine {
   foreignKbit = 0;
   /** False: the TCP flows have nothing to send. */
   sending = true;
-  /** Bytes that ever entered and left the line's queue: a probe passes when the second reaches the first. */
-  enqueuedBytes = 0;
-  servedBytes = 0;
   /** What an interface counter shows: our own bytes on the line. */
   lineBytes = 0;
   shapedBytes = 0;
@@ -62,6 +59,9 @@ export class SimulatedLine {
   /** Acknowledgements under way: step × flow. */
   readonly #acks: Float64Array;
   #lineQueueBytes = 0;
+  /** Bytes that ever entered and left the line's queue. */
+  #enqueuedBytes = 0;
+  #servedBytes = 0;
   #depthKbit = 0;
   #nowMs = 0;
 
@@ -94,6 +94,16 @@ export class SimulatedLine {
 
   get #shaperQueueMs(): number {
     return (this.shaperBacklogBytes * 8) / Math.max(this.rateKbit, 1);
+  }
+
+  /** Where a packet stands that enters the line's queue now. */
+  get mark(): number {
+    return this.#enqueuedBytes;
+  }
+
+  /** Whether a packet that entered at `mark` has left. A byte is the sums' rounding. */
+  hasServed(mark: number): boolean {
+    return this.capacityKbit > 0 && this.#servedBytes + 1 >= mark;
   }
 
   get lineQueueIsFull(): boolean {
@@ -150,7 +160,7 @@ export class SimulatedLine {
     const accepted = Math.max(Math.min(bytes, this.#depthBytes - this.#lineQueueBytes), 0);
     this.#lineQueue[flow]! += accepted;
     this.#lineQueueBytes += accepted;
-    this.enqueuedBytes += accepted;
+    this.#enqueuedBytes += accepted;
     if (!this.#options.lineFirst && flow !== this.#foreign) this.lineBytes += bytes;
     if (accepted < bytes && flow < this.#tcpFlows) {
       this.#inFlight[flow]! -= bytes - accepted;
@@ -175,7 +185,7 @@ export class SimulatedLine {
       }
     }
     this.#lineQueueBytes = Math.max(this.#lineQueueBytes - served, 0);
-    this.servedBytes += served;
+    this.#servedBytes += served;
   }
 
   /** Fair shares among the flows that wait; what one leaves over goes to the others. */

@@ -189,7 +189,7 @@ export class LinkPlant {
         reflector,
         sentMs: nowMs,
         stage: "upload",
-        mark: this.lines.upload.enqueuedBytes,
+        mark: this.lines.upload.mark,
         dueMs: 0,
       });
     }
@@ -210,7 +210,7 @@ export class LinkPlant {
     const { download, upload } = this.lines;
     const reflector = this.#options.reflectors[probe.reflector]!;
     if (nowMs - probe.sentMs > PROBE_TIMEOUT_MS) return "lost";
-    if (probe.stage === "upload" && upload.servedBytes >= probe.mark && upload.capacityKbit > 0) {
+    if (probe.stage === "upload" && upload.hasServed(probe.mark)) {
       probe.stage = "path";
       probe.dueMs = nowMs + pathMs + reflector.extraMs(nowMs) + this.#jitterMs();
       // A probe that will never be answered is told of when its time is up.
@@ -218,13 +218,11 @@ export class LinkPlant {
     }
     if (probe.stage === "path" && nowMs >= probe.dueMs) {
       probe.stage = "download";
-      probe.mark = download.enqueuedBytes;
+      probe.mark = download.mark;
       if (download.lineQueueIsFull && this.#uniform() < 0.3) probe.mark = Number.POSITIVE_INFINITY;
     }
-    if (probe.stage === "download" && download.servedBytes >= probe.mark) {
-      if (download.capacityKbit > 0) return "answered";
-    }
-    return "under way";
+    const home = probe.stage === "download" && download.hasServed(probe.mark);
+    return home ? "answered" : "under way";
   }
 
   #replyOf(probe: Probe, nowMs: number): ProbeReply {
