@@ -47,9 +47,9 @@ export class Presenter {
     this.isInteractive = out.isTTY === true;
   }
 
-  /** The terminal's width. */
+  /** The terminal's width. Some terminals say 0 for not known. */
   get columns(): number {
-    return this.#out.columns ?? COLUMNS_DEFAULT;
+    return this.#out.columns || COLUMNS_DEFAULT;
   }
 
   /** A line of the result. */
@@ -103,7 +103,7 @@ export class Presenter {
 
   /** Draws `lines` in place of those drawn before, as far as the screen has room. On a terminal only. */
   redraw(all: readonly string[]): void {
-    const rows = this.#out.rows ?? ROWS_DEFAULT;
+    const rows = this.#out.rows || ROWS_DEFAULT;
     const lines = all.slice(0, rows - 1).map((line) => cutToWidth(line, this.columns));
     const up = this.#drawnLines === 0 ? "" : `\u001b[${this.#drawnLines}A`;
     // What is left of a longer picture below is erased.
