@@ -210,7 +210,7 @@ export const REFLECTOR_ROTATION_MS_MIN = 5_000;
 /** A line of the pinger. */
 export const PINGER_LINE_BYTES_MAX = 512;
 /** Connections kept of the kernel's table; a new one takes the place of one that is idle, or is left out. */
-export const CONNTRACK_FLOWS_MAX = 4_096;
+export const CONNTRACK_FLOWS_MAX = 2_048;
 /** A connection without a byte for so long may be dropped for a new one. */
 export const CONNTRACK_IDLE_MS = 30_000;
 /** Between two readings of the kernel's table, and what is read of it in one tick. */
@@ -219,7 +219,7 @@ export const CONNTRACK_TICK_BYTES_MAX = 64 * 1024;
 /** One row of it; a longer one is not believed. */
 export const CONNTRACK_ROW_CHARACTERS_MAX = 1_024;
 /** Addresses of connections kept as text; all are forgotten when it is full. */
-export const ADDRESS_TEXTS_MAX = 4_096;
+export const ADDRESS_TEXTS_MAX = 2_048;
 /** The kernel's routes as text; further ones are not looked at. */
 export const ROUTES_BYTES_MAX = 256 * 1024;
 /** Waits before a child that ended is started again: the first, the longest, and the life that ends the doubling. */
