@@ -107,9 +107,15 @@ export async function loadConfiguration(file: string): Promise<Configuration> {
       "name another with --config FILE, or leave it out for the defaults",
     );
   }
-  const { parseConfiguration, ConfigurationError } = await import("../schema/configuration.ts");
+  const { parseConfiguration } = await import("../schema/configuration.ts");
+  return explainMistakes(() => parseConfiguration(text, file));
+}
+
+/** @throws CommandError in place of a ConfigurationError */
+export async function explainMistakes(read: () => Configuration): Promise<Configuration> {
+  const { ConfigurationError } = await import("../schema/configuration.ts");
   try {
-    return parseConfiguration(text, file);
+    return read();
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
     throw new CommandError(EXIT.usage, error.message);

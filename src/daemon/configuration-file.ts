@@ -29,8 +29,11 @@ export function loadConfiguration(
   return override(withUci(configuration), overrides);
 }
 
-/** The flow plane's settings as the router's own configuration has them, where one is named. */
-function withUci(configuration: Configuration): Configuration {
+/**
+ * The flow plane's settings as the router's own configuration has them, where one is named.
+ * @throws ConfigurationError for its content, a system error when it cannot be read
+ */
+export function withUci(configuration: Configuration): Configuration {
   const { uci } = configuration;
   if (uci === null) return configuration;
   return { ...configuration, flow: parseUciFlowSettings(readFileSync(uci, "utf8"), uci) };

@@ -229,10 +229,10 @@ export class FlowRunner implements FlowBackend {
     );
   }
 
-  /** The loop itself bounds how often it decides. */
+  /** The loop itself bounds how often it decides. In the log a decision is the object that a replay prints. */
   #decided(decision: Decision): void {
     const { events, hub } = this.#options;
-    events.tell(DECISION_LEVELS[decision.kind], "decision", describe(decision), decision);
+    events.tell(DECISION_LEVELS[decision.kind], "decision", describe(decision), { decision });
     hub.publish("decision", decision);
   }
 

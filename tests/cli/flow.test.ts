@@ -325,3 +325,20 @@ describe("the lines of a file", () => {
     for (const piece of pieces) expect(piece.length).toBeLessThan(200_000);
   });
 });
+
+describe("config check", () => {
+  test("reads the UCI file that the configuration names, and shows its mistakes", async () => {
+    const uci = join(folder, "mycoflow");
+    const yaml = join(folder, "config.yaml");
+    writeFileSync(yaml, `uci: ${uci}\n`);
+    writeFileSync(uci, "config flow\n\toption sample_hz '7'\n");
+    const good = await myco(["config", "check", yaml]);
+    expect(JSON.parse(good.out)).toMatchObject({ flow: { sampleHz: 7 }, uci });
+    writeFileSync(uci, "config flow\n\toption sample_hs '7'\n");
+    const bad = await myco(["config", "check", yaml]);
+    expect(bad.exitCode).toBe(2);
+    expect(bad.err).toContain(
+      'mycoflow:2:9: flow.sample_hs: unknown key "sample_hs"; did you mean',
+    );
+  });
+});

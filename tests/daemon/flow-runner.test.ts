@@ -131,9 +131,8 @@ describe.concurrent("the loop on a simulated line", () => {
       return found?.[1] ?? null;
     });
     stream.close();
-    const { atMs, cause } = JSON.parse(decision) as { atMs: number; cause: string };
-    const logged = node.logLines.map((line) => JSON.parse(line) as Record<string, unknown>);
-    expect(logged).toContainEqual(expect.objectContaining({ atMs, cause, level: "info" }));
+    const { atMs } = JSON.parse(decision) as { atMs: number };
+    expect(node.logLines.join("")).toContain(`"decision":${decision},"msg":`);
     const { download, upload, decisions } = await flowOf(node);
     expect(decisions.map(({ atMs }) => atMs)).toContain(atMs);
     expect(download.shaperKbit).toBeGreaterThanOrEqual(5_000);

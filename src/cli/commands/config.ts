@@ -1,7 +1,13 @@
 // `myco config`: looks at the configuration before the daemon does.
 
+import type { Configuration } from "../../schema/configuration.ts";
 import { EXIT } from "../exit-codes.ts";
-import { CONFIGURATION_FILE, configurationFileOf, loadConfiguration } from "../locations.ts";
+import {
+  CONFIGURATION_FILE,
+  configurationFileOf,
+  explainMistakes,
+  loadConfiguration,
+} from "../locations.ts";
 import type { AddCommand } from "../session.ts";
 
 export const addConfigCommands: AddCommand = (parent, session, run) => {
@@ -17,7 +23,7 @@ export const addConfigCommands: AddCommand = (parent, session, run) => {
         const path = file ?? configurationFileOf(globalOptions, world);
         const { parseConfiguration } = await import("../../schema/configuration.ts");
         const configuration =
-          path === null ? parseConfiguration("", "defaults") : await loadConfiguration(path);
+          path === null ? parseConfiguration("", "defaults") : await withUciOf(path);
         presenter.remark(
           path === null
             ? `there is no ${CONFIGURATION_FILE}; these are the defaults:`
@@ -28,3 +34,10 @@ export const addConfigCommands: AddCommand = (parent, session, run) => {
       }),
     );
 };
+
+/** The configuration as the daemon takes it: with the settings of the UCI file it names. */
+async function withUciOf(path: string): Promise<Configuration> {
+  const configuration = await loadConfiguration(path);
+  const { withUci } = await import("../../daemon/configuration-file.ts");
+  return explainMistakes(() => withUci(configuration));
+}
