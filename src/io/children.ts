@@ -7,7 +7,6 @@ import {
   closeSync,
   constants,
   mkdirSync,
-  openSync,
   readdirSync,
   readSync,
   rmSync,
@@ -32,6 +31,7 @@ import type {
   RunResult,
 } from "../kernel/system-ports.ts";
 import { LineSplitter } from "./line-splitter.ts";
+import { PipePool, type PooledPipe } from "./pipe-pool.ts";
 import {
   describeExit,
   describeStartFailure,
@@ -61,22 +61,16 @@ const MARKER_VALUE = "flow";
 const WATCHER = '(read -r _ <&3; kill -KILL $$) </dev/null >/dev/null 2>&1 & exec "$0" "$@" 3<&-';
 
 export interface SystemChildrenOptions {
-  /** Of the daemon's own: notes of what runs, and pipes while they are being opened. Null: neither; nothing is polled then. */
+  /** Of the daemon's own: notes of what runs, and the pipes' names. Null: neither; nothing is polled then. */
   readonly stateDir: string | null;
   /** How children learn that the daemon is gone; by default the first that this machine has. */
   readonly deathWatch?: "setpriv" | "watcher";
 }
 
-/** Named for a moment only; the daemon's end never blocks. */
-interface Pipe {
-  readonly daemonEnd: number;
-  readonly childEnd: number;
-}
-
-/** The daemon's ends of a polled child's pipes. */
+/** The pipes of a polled child. */
 interface PolledPipes {
-  readonly input: number;
-  readonly output: number;
+  readonly input: PooledPipe;
+  readonly output: PooledPipe;
 }
 
 const NOT_STARTED: Child = { pid: null, write: () => false, poll: () => {}, end: () => {} };
@@ -84,34 +78,34 @@ const NOT_STARTED: Child = { pid: null, write: () => false, poll: () => {}, end:
 export class SystemChildren implements Children {
   readonly #notesDir: string | null;
   readonly #deathWatch: "setpriv" | "watcher";
+  readonly #pipes: PipePool | null;
 
   /** Ends what an earlier daemon on the same `stateDir` left running. */
   constructor(options: SystemChildrenOptions) {
     this.#notesDir = options.stateDir === null ? null : join(options.stateDir, "children");
     this.#deathWatch = options.deathWatch ?? (hasSetpriv() ? "setpriv" : "watcher");
-    if (this.#notesDir === null) return;
-    mkdirSync(this.#notesDir, { recursive: true, mode: 0o700 });
-    endLeftovers(this.#notesDir);
+    this.#pipes = this.#notesDir === null ? null : takeFolder(this.#notesDir);
   }
 
   start(command: ChildCommand, events: ChildEvents): Child {
-    const pipes = command.polled === true ? openPipes(this.#notesDir) : null;
+    const pipes = command.polled === true ? this.#openPipes() : null;
     let process: ChildProcess;
     try {
-      const stdio = [pipes?.input.childEnd ?? "pipe", pipes?.output.childEnd ?? "pipe"] as const;
-      process = this.#spawn(command.program, command.args, stdio);
+      process = this.#spawn(command.program, command.args, [
+        pipes?.input.childEnd ?? "pipe",
+        pipes?.output.childEnd ?? "pipe",
+      ]);
     } catch (error) {
       // No such program, or arguments beyond what the kernel takes.
-      if (pipes !== null) for (const pipe of Object.values(pipes)) closeSync(pipe.daemonEnd);
+      this.#closePipes(pipes);
       setImmediate(() => events.onExit(describeStartFailure(command.program, error as Error)));
       return NOT_STARTED;
     } finally {
-      if (pipes !== null) for (const pipe of Object.values(pipes)) closeSync(pipe.childEnd);
+      if (pipes !== null) closeSync(pipes.input.childEnd);
+      if (pipes !== null) closeSync(pipes.output.childEnd);
     }
     this.#note(process);
-    const ends =
-      pipes === null ? null : { input: pipes.input.daemonEnd, output: pipes.output.daemonEnd };
-    return new SystemChild(process, ends, command, events);
+    return new SystemChild(process, pipes, () => this.#closePipes(pipes), command, events);
   }
 
   run(
@@ -157,6 +151,23 @@ export class SystemChildren implements Children {
     return process;
   }
 
+  /** Null where no pipes can be had: the child is then read as it speaks. */
+  #openPipes(): PolledPipes | null {
+    const input = this.#pipes?.open("writes") ?? null;
+    if (input === null) return null;
+    const output = this.#pipes?.open("reads") ?? null;
+    if (output !== null) return { input, output };
+    closeSync(input.childEnd);
+    this.#pipes?.close(input);
+    return null;
+  }
+
+  #closePipes(pipes: PolledPipes | null): void {
+    if (pipes === null) return;
+    this.#pipes?.close(pipes.input);
+    this.#pipes?.close(pipes.output);
+  }
+
   #note(process: ChildProcess): void {
     if (this.#notesDir === null || process.pid === undefined) return;
     const note = join(this.#notesDir, `${process.pid}.json`);
@@ -192,42 +203,22 @@ function hasSetpriv(): boolean {
   return spawnSync("setpriv", args, { env: { PATH: SYSTEM_PATH }, stdio: "ignore" }).status === 0;
 }
 
-function endLeftovers(notesDir: string): void {
-  for (const name of readdirSync(notesDir)) {
-    const path = join(notesDir, name);
-    const group = findNotedGroup(path);
+/** Ends the children of an earlier daemon, and makes the folder this one's. */
+function takeFolder(folder: string): PipePool {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name);
+    const group = name.endsWith(".json") ? findNotedGroup(path) : null;
     if (group !== null) killProcessGroup(group.pid);
     rmSync(path, { force: true });
   }
-}
-
-/** Null where there is no place or no program to make them: the child is then read as it speaks. */
-function openPipes(folder: string | null): { readonly input: Pipe; readonly output: Pipe } | null {
-  if (folder === null) return null;
-  const path = join(folder, "pipe");
-  const input = openPipe(path, constants.O_WRONLY);
-  const output = input === null ? null : openPipe(path, constants.O_RDONLY);
-  return input === null || output === null ? null : { input, output };
-}
-
-/** Node has no call for a pipe that both sides own; a FIFO that is at once unlinked serves (fifo(7)). */
-function openPipe(path: string, daemonAccess: number): Pipe | null {
-  rmSync(path, { force: true });
-  const options = { env: { PATH: SYSTEM_PATH }, stdio: "ignore" } as const;
-  if (spawnSync("mkfifo", ["-m", "600", path], options).status !== 0) return null;
-  // An end can be opened while the other is: this one is both.
-  const both = openSync(path, constants.O_RDWR);
-  const isReader = daemonAccess === constants.O_RDONLY;
-  const daemonEnd = openSync(path, daemonAccess | constants.O_NONBLOCK);
-  const childEnd = openSync(path, isReader ? constants.O_WRONLY : constants.O_RDONLY);
-  closeSync(both);
-  rmSync(path, { force: true });
-  return { daemonEnd, childEnd };
+  return new PipePool(folder, SYSTEM_PATH);
 }
 
 class SystemChild implements Child {
   readonly pid: number | null;
   readonly #process: ChildProcess;
+  readonly #closePipes: () => void;
   readonly #events: ChildEvents;
   readonly #stdoutLines: LineSplitter;
   readonly #stderrLines: LineSplitter;
@@ -239,12 +230,14 @@ class SystemChild implements Child {
   constructor(
     process: ChildProcess,
     pipes: PolledPipes | null,
+    closePipes: () => void,
     command: ChildCommand,
     events: ChildEvents,
   ) {
     this.pid = process.pid ?? null;
     this.#process = process;
     this.#pipes = pipes;
+    this.#closePipes = closePipes;
     this.#events = events;
     this.#stdoutLines = new LineSplitter(command.lineBytesMax);
     this.#stderrLines = new LineSplitter(command.lineBytesMax);
@@ -258,7 +251,7 @@ class SystemChild implements Child {
   }
 
   write(text: string): boolean {
-    if (this.#pipes !== null) return writePipe(this.#pipes.input, text);
+    if (this.#pipes !== null) return writePipe(this.#pipes.input.daemonEnd, text);
     const stdin = this.#process.stdin;
     if (stdin === null || !stdin.writable) return false;
     if (stdin.writableLength + text.length > CHILD_INPUT_BYTES_MAX) return false;
@@ -268,7 +261,7 @@ class SystemChild implements Child {
 
   poll(): void {
     for (let reads = 0; reads < CHILD_POLL_READS_MAX && this.#pipes !== null; reads += 1) {
-      const sizeBytes = readPipe(this.#pipes.output);
+      const sizeBytes = readPipe(this.#pipes.output.daemonEnd);
       if (sizeBytes === 0) return;
       this.#onStdout(pollBuffer.subarray(0, sizeBytes));
       if (sizeBytes < CHILD_POLL_BYTES) return;
@@ -306,8 +299,8 @@ class SystemChild implements Child {
     if (this.#ended) return;
     this.#ended = true;
     this.poll();
-    for (const end of Object.values(this.#pipes ?? {})) closeSync(end);
     this.#pipes = null;
+    this.#closePipes();
     this.#stdoutLines.finish(this.#onStdoutLine);
     this.#stderrLines.finish(this.#onStderrLine);
     this.#events.onExit(how);

@@ -177,6 +177,8 @@ export const CHILD_POLL_BYTES = 64 * 1024;
 export const CHILD_POLL_READS_MAX = 4;
 /** What is read of a file of the kernel's at a time. */
 export const SYSTEM_READ_BYTES = 64 * 1024;
+/** Pipes of polled children, two each, those of children that are about to end included; beyond that a child is not polled. */
+export const PIPES_MAX = 16;
 /** What one write to a polled child may have: the kernel takes it whole or not at all (PIPE_BUF, pipe(7)). */
 export const PIPE_WRITE_BYTES_MAX = 4_096;
 /** What may wait to be read by one child; more is dropped. */

@@ -9,7 +9,7 @@ import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { SystemChildren } from "../../src/io/children.ts";
 import { LineSplitter } from "../../src/io/line-splitter.ts";
-import { CHILD_INPUT_BYTES_MAX } from "../../src/kernel/limits.ts";
+import { CHILD_INPUT_BYTES_MAX, PIPE_WRITE_BYTES_MAX, PIPES_MAX } from "../../src/kernel/limits.ts";
 import type { Child, ChildCommand } from "../../src/kernel/system-ports.ts";
 
 const stateDir = mkdtempSync(join(tmpdir(), "myco-children-"));
@@ -162,6 +162,26 @@ test("what a child does not read is dropped beyond a bound", async () => {
   expect(taken.at(-1)).toBe(false);
 });
 
+test("more polled children than there are pipes for speak as they like, and pipes are used again", async () => {
+  const runPolled = (): Promise<Ended> => runShell("echo hello", { command: { polled: true } });
+  for (let round = 0; round < 3; round += 1) {
+    const all = await Promise.all(Array.from({ length: PIPES_MAX / 2 + 2 }, runPolled));
+    expect(all.map(({ lines }) => lines)).toEqual(all.map(() => ["hello"]));
+  }
+});
+
+test("what a polled child does not read is refused once its pipe is full", async () => {
+  const text = "x".repeat(PIPE_WRITE_BYTES_MAX);
+  const taken: boolean[] = [];
+  const child = children.start(
+    { program: "sleep", args: ["60"], lineBytesMax: 100, polled: true },
+    { onExit: () => {} },
+  );
+  for (let i = 0; i < 40; i += 1) taken.push(child.write(text));
+  child.end();
+  expect([taken[0], taken.at(-1)]).toEqual([true, false]);
+});
+
 test.each([
   ["nowhere-to-be-found", "could not be started: there is no nowhere-to-be-found"],
   ["/etc/passwd", "could not be started: /etc/passwd is not executable"],
@@ -179,7 +199,8 @@ test("a new daemon ends what a killed one left running", async () => {
   const later = new SystemChildren({ stateDir: folder });
   expect(later).toBeDefined();
   expect(await ended).toBe("was ended by SIGKILL");
-  expect(readdirSync(join(folder, "children"))).toEqual([]);
+  const left = readdirSync(join(folder, "children")).filter((name) => !name.startsWith("pipe-"));
+  expect(left).toEqual([]);
 });
 
 describe("a command that is run to its end", () => {
