@@ -6,7 +6,7 @@ import { PACKET_SIZE_BOUNDS } from "../../src/flow/tap/features.ts";
 import type { Flow } from "../../src/flow/tap/flow.ts";
 import { FlowTable } from "../../src/flow/tap/flow-table.ts";
 import { readIp } from "../../src/flow/tap/ip.ts";
-import { addressKey, NameTable } from "../../src/flow/tap/names.ts";
+import { NameTable } from "../../src/flow/tap/names.ts";
 import { Packet } from "../../src/flow/tap/packet.ts";
 import { readTransport } from "../../src/flow/tap/transport.ts";
 import { bytesOf, CLIENT, CLIENT6, ip, SERVER, SERVER6, type Side, udp } from "./packets.ts";
@@ -158,7 +158,7 @@ describe("the counters of a direction", () => {
 });
 
 describe("the names", () => {
-  const key = addressKey(bytesOf([1, 2, 3, 4]), 0, 4);
+  const key = "\x01\x02\x03\x04";
 
   test("make room in the order they were last used in", () => {
     const step = fc.tuple(fc.nat(6), fc.boolean());

@@ -39,19 +39,29 @@ export function hasText(bytes: Uint8Array, at: number, end: number, text: string
   return true;
 }
 
-/** Printable ASCII of `[start, end)`; other bytes are left out. At most `charactersMax`. */
+/** Where text is put together: appending character by character leaves a string in many pieces. */
+const scratch = new Uint8Array(512);
+
+/** One flat string, a character a byte. */
+export function latin1Text(bytes: Uint8Array, start: number, end: number): string {
+  return String.fromCharCode.apply(null, bytes.subarray(start, end) as unknown as number[]);
+}
+
+/** Printable ASCII of `[start, end)`; other bytes are left out. At most `charactersMax`, which is at most 512. */
 export function printableText(
   bytes: Uint8Array,
   start: number,
   end: number,
   charactersMax: number,
 ): string {
-  let text = "";
-  for (let at = start; at < end && text.length < charactersMax; at += 1) {
+  let length = 0;
+  for (let at = start; at < end && length < charactersMax; at += 1) {
     const byte = bytes[at]!;
-    if (byte >= 0x20 && byte < 0x7f) text += String.fromCharCode(byte);
+    if (byte < 0x20 || byte >= 0x7f) continue;
+    scratch[length] = byte;
+    length += 1;
   }
-  return text;
+  return latin1Text(scratch, 0, length);
 }
 
 /**
@@ -61,13 +71,12 @@ export function printableText(
 export function hostnameText(bytes: Uint8Array, start: number, end: number): string | null {
   const last = end > start && bytes[end - 1] === 0x2e ? end - 1 : end;
   if (last <= start || last - start > HOSTNAME_CHARACTERS_MAX) return null;
-  let text = "";
   for (let at = start; at < last; at += 1) {
     const byte = lowerCase(bytes[at]!);
     if (!isHostnameByte(byte)) return null;
-    text += String.fromCharCode(byte);
+    scratch[at - start] = byte;
   }
-  return text;
+  return latin1Text(scratch, 0, last - start);
 }
 
 /** ASCII only. */

@@ -4,7 +4,7 @@
 
 import { DNS_ADDRESSES_MAX, DNS_RECORDS_MAX } from "../../kernel/limits.ts";
 import { parseIpv4 } from "../../schema/endpoint.ts";
-import { HOSTNAME_CHARACTERS_MAX, lowerCase, u16, u32 } from "./bytes.ts";
+import { HOSTNAME_CHARACTERS_MAX, latin1Text, lowerCase, u16, u32 } from "./bytes.ts";
 
 /** An address that goes by a name. */
 export interface NamedAddress {
@@ -42,14 +42,24 @@ const CLASS_MASK = 0x7fff;
 const CLASSES = new Set([1, 3, 4, 255]);
 const OPCODES_MAX = 6;
 
-/** A name and where its encoding ends; -1 when there is no sound name. */
+const DOT = 0x2e;
+const QUESTION_MARK = 0x3f;
+
+/** A name, and where its encoding ends. One serves all messages, since it is read at once. */
 class NameCursor {
-  text = "";
+  /** Where the encoding of the name read last ends; -1 when there was no sound name. */
   end = -1;
+  readonly #characters = new Uint8Array(HOSTNAME_CHARACTERS_MAX);
+  #length = 0;
+
+  /** The name read last, in lower case without a dot at its end; empty for the root. */
+  get text(): string {
+    return latin1Text(this.#characters, 0, this.#length);
+  }
 
   /** Follows labels and pointers; a pointer must lead back, so that they end. */
   read(bytes: Uint8Array, message: number, start: number, messageEnd: number): boolean {
-    this.text = "";
+    this.#length = 0;
     this.end = -1;
     let at = start;
     let lowest = start;
@@ -80,12 +90,20 @@ class NameCursor {
 
   /** Bytes that are no printable ASCII show as "?": service instances are named freely. */
   #addLabel(bytes: Uint8Array, at: number, end: number, messageEnd: number): boolean {
-    if (end > messageEnd || this.text.length + 1 + end - at > HOSTNAME_CHARACTERS_MAX) return false;
-    if (this.text !== "") this.text += ".";
+    const isFirst = this.#length === 0;
+    const total = this.#length + (isFirst ? 0 : 1) + end - at;
+    if (end > messageEnd || total > HOSTNAME_CHARACTERS_MAX) return false;
+    let length = this.#length;
+    if (!isFirst) {
+      this.#characters[length] = DOT;
+      length += 1;
+    }
     for (let i = at; i < end; i += 1) {
       const byte = bytes[i]!;
-      this.text += byte > 0x20 && byte < 0x7f ? String.fromCharCode(lowerCase(byte)) : "?";
+      this.#characters[length] = byte > 0x20 && byte < 0x7f ? lowerCase(byte) : QUESTION_MARK;
+      length += 1;
     }
+    this.#length = length;
     return true;
   }
 }
@@ -149,8 +167,9 @@ class RecordReader {
       if (dataAt > this.#end) return;
       const dataEnd = dataAt + u16(bytes, headAt + 8);
       if (dataEnd > this.#end) return;
-      this.firstOwner ??= cursor.text;
-      const name = record < answerCount ? (this.#asked ?? cursor.text) : cursor.text;
+      const owner = cursor.text;
+      this.firstOwner ??= owner;
+      const name = record < answerCount ? (this.#asked ?? owner) : owner;
       this.#readData(u16(bytes, headAt), name, u32(bytes, headAt + 4), dataAt, dataEnd);
       at = dataEnd;
     }

@@ -2,8 +2,7 @@
 // same key, because its endpoints are put in order.
 
 import { formatIpv6 } from "../../schema/endpoint.ts";
-import { u16 } from "./bytes.ts";
-import { addressKey } from "./names.ts";
+import { latin1Text, u16 } from "./bytes.ts";
 import type { Packet } from "./packet.ts";
 
 const KEY_BYTES = 40;
@@ -104,7 +103,8 @@ export class FlowKeys {
 
   /** For the name tables. */
   addressKey(slot: number, ofFirst: boolean): string {
-    return addressKey(this.#bytes, addressAt(slot, ofFirst), this.#addressBytes(slot));
+    const at = addressAt(slot, ofFirst);
+    return latin1Text(this.#bytes, at, at + this.#addressBytes(slot));
   }
 
   macText(slot: number, ofFirst: boolean): string | null {

@@ -38,6 +38,8 @@ const INTERVAL_SQUARES_MS2 = 6;
 /** TCP: the sequence number after the highest seen; -1 before there is one. */
 const NEXT_SEQUENCE = 7;
 
+const NO_PROTOCOLS: readonly string[] = [];
+
 /** The counters of all flows of a table, two directions each. */
 export class FlowCounters {
   readonly numbers: Float64Array;
@@ -165,7 +167,7 @@ export class Flow implements FlowFeatures {
   serverName: string | null = null;
   serverNameSource: "tls" | "quic" | "http" | null = null;
   encryptedClientHello = false;
-  alpn: readonly string[] = [];
+  alpn: readonly string[] = NO_PROTOCOLS;
   quicVersion: number | null = null;
   dnsName: string | null = null;
   siblingName: string | null = null;
@@ -214,7 +216,7 @@ export class Flow implements FlowFeatures {
     this.serverName = null;
     this.serverNameSource = null;
     this.encryptedClientHello = false;
-    this.alpn = [];
+    this.alpn = NO_PROTOCOLS;
     this.quicVersion = null;
     this.dnsName = null;
     this.siblingName = null;

@@ -1,8 +1,9 @@
 // What names the tap has learned beside the flows: DNS answers, and the names that flows showed.
 
+import { latin1Text } from "./bytes.ts";
 import type { DnsMessage } from "./dns.ts";
 import type { Flow } from "./flow.ts";
-import { addressKey, NameTable } from "./names.ts";
+import { NameTable } from "./names.ts";
 import type { Packet } from "./packet.ts";
 
 /** How long a name shown by a flow serves others to the same server. */
@@ -23,9 +24,9 @@ export class KnownNames {
   /** Learns the answer of a DNS server; `packet` carried it. */
   learn(message: DnsMessage, packet: Packet): void {
     const { bytes, destinationAt, addressBytes, atMs } = packet;
-    const askerKey = addressKey(bytes, destinationAt, addressBytes);
+    const askerKey = latin1Text(bytes, destinationAt, destinationAt + addressBytes);
     for (const { address, name, ttlSeconds, isReverse } of message.addresses) {
-      const key = addressKey(address, 0, address.length);
+      const key = latin1Text(address, 0, address.length);
       const lifetimeMs = ttlSeconds * 1e3;
       // What people ask for tells more than what a host calls itself.
       if (isReverse && this.#told.find(key, atMs) !== null) continue;

@@ -48,10 +48,3 @@ export class NameTable {
     return entry.name;
   }
 }
-
-/** A key of `bytes[at, at + sizeBytes)`. */
-export function addressKey(bytes: Uint8Array, at: number, sizeBytes: number): string {
-  let key = "";
-  for (let i = at; i < at + sizeBytes; i += 1) key += String.fromCharCode(bytes[i]!);
-  return key;
-}
