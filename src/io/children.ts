@@ -48,8 +48,16 @@ const END_GRACE_MS = 1_000;
 /** How long an ended child's pipes are waited for, should another process hold them. */
 const CLOSE_WAIT_MS = 1_000;
 const RUN_TIMEOUT_MS = 10_000;
-/** Where routers and servers keep tc, nft and fping; a person's own PATH often lacks the half of it. */
-const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/**
+ * The daemon's own PATH (on NixOS the only one there is), then where routers and servers keep tc,
+ * nft and fping: a person's PATH often lacks the half of that.
+ */
+const SYSTEM_PATH = [
+  ...(process.env.PATH ?? "").split(":"),
+  ..."/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".split(":"),
+]
+  .filter((folder, index, all) => folder.startsWith("/") && all.indexOf(folder) === index)
+  .join(":");
 /** In the environment of every child, so that a later daemon knows it for its own. */
 const MARKER_NAME = "MYCO_CHILD";
 const MARKER_VALUE = "flow";
