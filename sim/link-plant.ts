@@ -274,7 +274,10 @@ export function stepTimes(
   return { reactionMs, calmMs, recoveryMs };
 }
 
-/** Decisions that lowered a direction whose rate was not above its capacity. */
+/** Below this share of the capacity a cut helps nobody. */
+const INNOCENT_SHARE = 0.95;
+
+/** Decisions that lowered a direction whose rate was well below its capacity. */
 export function falseCuts(
   decisions: readonly Decision[],
   ticks: readonly LinkTick[],
@@ -285,7 +288,8 @@ export function falseCuts(
     if (tick === undefined) return false;
     return DIRECTIONS.some(
       (direction) =>
-        decision.direction === direction && decision.fromKbit! <= tick.capacityKbit[direction],
+        decision.direction === direction &&
+        decision.fromKbit! <= INNOCENT_SHARE * tick.capacityKbit[direction],
     );
   });
 }

@@ -32,9 +32,15 @@ type Suspicion = 0 | 1 | 2;
  * a queue of our own speaks for it. Upload: nothing is seen behind the modem; enough traffic makes a
  * suspect.
  */
-function suspicion(controller: DirectionController, risenSinceMs: number): Suspicion {
+function suspicion(
+  controller: DirectionController,
+  { severe }: DelayFacts,
+  risenSinceMs: number,
+): Suspicion {
   const { direction, traffic, loaded } = controller;
   if (!loaded) return 0;
+  // A rate that was proven does not become too high by a little delay.
+  if (controller.proven && !severe) return 1;
   if (direction === "download") return traffic.unqueued && fits(controller, risenSinceMs) ? 2 : 1;
   return traffic.queued || fits(controller, risenSinceMs) ? 2 : 1;
 }
@@ -45,11 +51,11 @@ export function charges(
   upload: DirectionController,
   facts: DelayFacts,
 ): Charges {
-  const { atMs, risenSinceMs, slope } = facts;
+  const { atMs, risenSinceMs } = facts;
   if (risenSinceMs === null || !facts.bloated) return ofProbe(download, upload, facts);
   const patient = atMs - risenSinceMs >= PATIENCE_MS ? 1 : 2;
   const suspected = (controller: DirectionController) =>
-    !controller.acquitted(atMs) && suspicion(controller, risenSinceMs) >= patient;
+    !controller.acquitted(atMs) && suspicion(controller, facts, risenSinceMs) >= patient;
   const down = suspected(download);
   const up = suspected(upload);
   if (!down && !up) return NO_CHARGES;
@@ -57,7 +63,7 @@ export function charges(
   if (upload.phase === "drain") return { download: FREE, upload: down ? DOUBTFUL : GUILTY };
   if (!up) return { download: GUILTY, upload: FREE };
   if (!down) return { download: FREE, upload: GUILTY };
-  return prime(download, upload, risenSinceMs, slope) === "download"
+  return prime(download, upload, facts, risenSinceMs) === "download"
     ? { download: DOUBTFUL, upload: FREE }
     : { download: FREE, upload: DOUBTFUL };
 }
@@ -73,18 +79,19 @@ function ofProbe(
   return NO_CHARGES;
 }
 
-/** Whom to blame, when both are suspects. @param slope of the delay, ms a ms */
+/** Whom to blame, when both are suspects. */
 function prime(
   download: DirectionController,
   upload: DirectionController,
+  facts: DelayFacts,
   risenSinceMs: number,
-  slope: number,
 ): Direction {
-  const down = suspicion(download, risenSinceMs);
-  const up = suspicion(upload, risenSinceMs);
-  if (upload.exploring && !tooSteep(upload, slope)) return "upload";
-  if (download.exploring && down === 2 && !tooSteep(download, slope)) return "download";
-  return down > up ? "download" : "upload";
+  const down = suspicion(download, facts, risenSinceMs);
+  const up = suspicion(upload, facts, risenSinceMs);
+  if (upload.exploring && !tooSteep(upload, facts.slope)) return "upload";
+  if (download.exploring && down === 2 && !tooSteep(download, facts.slope)) return "download";
+  if (down !== up) return down > up ? "download" : "upload";
+  return upload.guilt(facts.atMs) > download.guilt(facts.atMs) ? "upload" : "download";
 }
 
 function tooSteep(explorer: DirectionController, slope: number): boolean {

@@ -7,6 +7,8 @@ const WAIT_MS_MIN = 1_000;
 const WAIT_MS_MAX = 60_000;
 /** Failures in a row that freeze the loop. */
 const FAILURES_MAX = 3;
+/** A change whose outcome is not told for so long will never be. */
+const OUTCOME_MS_MAX = 3_000;
 /** Ticks in a row that must show another rate than ours before it is somebody's doing. */
 const DRIFT_TICKS = 5;
 
@@ -16,6 +18,14 @@ export class ChangeCheck {
   #failures = 0;
   #blockedUntilMs = Number.NEGATIVE_INFINITY;
   #driftTicks = 0;
+  /** When the change was asked for whose outcome is not told yet; null: none. */
+  #askedMs: number | null = null;
+
+  /** A change was asked for. */
+  asked(atMs: number): void {
+    this.#askedMs = atMs;
+    this.#driftTicks = 0;
+  }
 
   /** Whether changes are to wait. */
   blocked(atMs: number): boolean {
@@ -37,6 +47,7 @@ export class ChangeCheck {
     readBackKbit: number | null,
     error: string | null,
   ): ChangeOutcome {
+    this.#askedMs = null;
     if (error === null && readBackKbit !== null && agrees(readBackKbit, requestedKbit)) {
       this.#failures = 0;
       this.#driftTicks = 0;
@@ -47,9 +58,9 @@ export class ChangeCheck {
   }
 
   /** Looks at what a tick read. @returns true when somebody else has set another rate */
-  drifted(atMs: number, readKbit: number, rateKbit: number, changedMs: number): boolean {
-    const settled = atMs - changedMs > WAIT_MS_MIN;
-    this.#driftTicks = settled && !agrees(readKbit, rateKbit) ? this.#driftTicks + 1 : 0;
+  drifted(atMs: number, readKbit: number, rateKbit: number): boolean {
+    const pending = this.#askedMs !== null && atMs - this.#askedMs < OUTCOME_MS_MAX;
+    this.#driftTicks = pending || agrees(readKbit, rateKbit) ? 0 : this.#driftTicks + 1;
     if (this.#driftTicks < DRIFT_TICKS || this.blocked(atMs)) return false;
     this.#driftTicks = 0;
     this.#fail(atMs);
@@ -60,6 +71,7 @@ export class ChangeCheck {
   reset(): void {
     this.#failures = 0;
     this.#driftTicks = 0;
+    this.#askedMs = null;
     this.#blockedUntilMs = Number.NEGATIVE_INFINITY;
   }
 

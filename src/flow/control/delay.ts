@@ -17,6 +17,8 @@ export interface DelayFacts {
   readonly risenSinceMs: number | null;
   /** Whether it has risen by k of m, or steeply. */
   readonly bloated: boolean;
+  /** So much, or growing so fast, that even a proven rate is too high now. */
+  readonly severe: boolean;
   /** Growth of the delay over the last moments, ms a ms: a fluid queue's overload. */
   readonly slope: number;
   /** Votes for bloat, of the last m. */
@@ -34,6 +36,7 @@ const SLOPE_MS = 350;
 /** A delay of so many set-points that still rises needs fewer votes. */
 const STEEP_SET_POINTS = 3;
 const STEEP_SLOPE = 0.1;
+const SEVERE_SET_POINTS = 2.5;
 const STEEP_VOTES = 2;
 /** Weight of a tick in the delay's noise. */
 const NOISE_SHARE = 0.02;
@@ -96,11 +99,13 @@ export class DelaySense {
 
   #facts(atMs: number): DelayFacts {
     const slope = this.#deltas.slope(atMs - SLOPE_MS) ?? 0;
+    const setPointMs = this.#settings.delaySetPointMs;
     return {
       atMs,
       deltaMs: this.#deltaMs,
       risenSinceMs: this.#risenSinceMs,
       bloated: this.#bloated(slope),
+      severe: (this.#deltaMs ?? 0) > SEVERE_SET_POINTS * setPointMs || slope > STEEP_SLOPE,
       slope,
       votes: this.#votes.count,
       baselineMs: this.#baselineMs,

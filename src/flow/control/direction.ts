@@ -50,6 +50,8 @@ const PROBE_RISE_MS = 4;
 const PROBE_RISE_NOISES = 2;
 /** A rate is proven when it was in full use so long without delay. */
 const PROVEN_MS = 600;
+/** What was found guilty is suspected first for a while. */
+const GUILT_HALF_LIFE_MS = 20_000;
 /** A rate held so long without delay is one to come back to. */
 const STABLE_MS = 1_000;
 /** Little use for so long is idleness; then the rate goes back to the base, a step each time. */
@@ -63,6 +65,7 @@ const FULL_QUEUE_MS = 200;
 /** A cut is judged when it should have taken this much off the delay; less than this share of it is no effect. */
 const JUDGED_MS = 12;
 const EFFECT_SHARE = 0.35;
+const BITING_SHARE = 0.85;
 /** Cuts without effect before the delay is held to be somebody else's, when no other suspect is there. */
 const VAIN_CUTS_MAX = 3;
 /** So long it is then not blamed again. */
@@ -74,6 +77,7 @@ interface Drain {
   /** The rate, and the capacity held for true, before the first cut. */
   readonly fromKbit: number;
   readonly capacityKbit: number | null;
+  readonly cause: string;
   readonly startMs: number;
   readonly deltaMs: number;
   /** When a cut of the right direction shows, by how much it does then at least, and when its queue should be gone. */
@@ -104,6 +108,8 @@ export class DirectionController {
   #idleStepMs = 0;
   #vainCuts = 0;
   #acquittedUntilMs = Number.NEGATIVE_INFINITY;
+  #guilt = 0;
+  #guiltAtMs = 0;
 
   constructor(direction: Direction, settings: FlowSettings, rateKbit: number) {
     this.direction = direction;
@@ -127,6 +133,11 @@ export class DirectionController {
 
   get phase(): Phase {
     return this.#phase;
+  }
+
+  /** Whether the rate was in full use for a while without delay. */
+  get proven(): boolean {
+    return this.#rateKbit <= this.#provenKbit;
   }
 
   /** Whether the rate is beyond what has been proven to be free of delay. */
@@ -154,6 +165,11 @@ export class DirectionController {
 
   get saturated(): boolean {
     return this.traffic.saturated(this.#rateKbit);
+  }
+
+  /** How often of late a cut of it, other than of a probe, was what shortened the delay. */
+  guilt(atMs: number): number {
+    return this.#guilt * 0.5 ** ((atMs - this.#guiltAtMs) / GUILT_HALF_LIFE_MS);
   }
 
   /** Cutting it has just been seen to change nothing. */
@@ -197,17 +213,6 @@ export class DirectionController {
     return clamp(this.#rateKbit, this.#bounds.minKbit, this.#bounds.maxKbit);
   }
 
-  /** The rate is another than was asked for: that of the kernel. */
-  correct(rateKbit: number): void {
-    this.#rateKbit = rateKbit;
-    this.#provenKbit = Math.min(this.#provenKbit, rateKbit);
-    this.#drain = null;
-  }
-
-  get rateSinceMs(): number {
-    return this.#rateSinceMs;
-  }
-
   /** Forgets what was under way, as after an outage; what was learned of the line stays. */
   interrupt(atMs: number): void {
     this.#drain = null;
@@ -248,7 +253,9 @@ export class DirectionController {
     const undershoot = undershootFor(deltaMs);
     const seenMs = atMs + baselineMs + EFFECT_MS;
     const expectedMs = Math.min(Math.max(JUDGED_MS, 0.3 * deltaMs), deltaMs);
+    const cause = this.#drain?.cause ?? (this.exploring ? "probe-end" : "bloat");
     this.#drain = {
+      cause,
       fromKbit: this.#drain?.fromKbit ?? this.#rateKbit,
       capacityKbit: this.#drain?.capacityKbit ?? this.#capacityKbit,
       startMs: atMs,
@@ -257,7 +264,6 @@ export class DirectionController {
       judgedDeltaMs: deltaMs - EFFECT_SHARE * expectedMs,
       deadlineMs: seenMs + (1.3 * deltaMs) / undershoot,
     };
-    const cause = this.exploring ? "probe-end" : "bloat";
     this.#meet(atMs, capacityKbit);
     this.#phase = "drain";
     this.#steering.reset();
@@ -271,7 +277,8 @@ export class DirectionController {
     const sinceMs = Math.max(risenSinceMs ?? atMs - 300, atMs - 500, this.#rateSinceMs + 50);
     const lineKbit = this.traffic.rateSince(Math.min(sinceMs, atMs - 90));
     if (lineKbit === null) return null;
-    return this.direction === "download" ? lineKbit : uploadCapacity(lineKbit, facts);
+    if (this.direction === "download") return lineKbit;
+    return uploadCapacity(lineKbit, this.saturated, facts);
   }
 
   #meet(atMs: number, capacityKbit: number): void {
@@ -285,9 +292,16 @@ export class DirectionController {
     if (deltaMs === null) return null;
     if (deltaMs <= this.#setPointMs / 2) return this.#settle(facts, drain);
     if (atMs < drain.judgeMs) return null;
-    if (charge.guilty && deltaMs > drain.judgedDeltaMs) return this.#vain(facts, drain, charge);
+    if (charge.guilty && deltaMs > drain.judgedDeltaMs) {
+      // A rate that holds nothing back was not low enough to show anything.
+      return this.#bites ? this.#vain(facts, drain, charge) : this.#cut(facts);
+    }
     if (atMs < drain.deadlineMs) return null;
     return charge.guilty ? this.#cut(facts) : this.#settle(facts, drain);
+  }
+
+  get #bites(): boolean {
+    return this.traffic.queued || (this.traffic.lineKbit ?? 0) >= BITING_SHARE * this.#rateKbit;
   }
 
   /** The last cut had no effect: cut deeper, or let go of it when another suspect is there or enough was tried. */
@@ -309,6 +323,10 @@ export class DirectionController {
       const carriedKbit = this.traffic.rateSince(busySinceMs, atMs - baselineMs / 2);
       // While its queue lasted the line was busy; what it carried is what it can.
       if (carriedKbit !== null) this.#meet(atMs, Math.max(carriedKbit, this.#rateKbit));
+    }
+    if (drain.cause === "bloat") {
+      this.#guilt = this.guilt(atMs) + 1;
+      this.#guiltAtMs = atMs;
     }
     this.#drain = null;
     this.#phase = "hold";
@@ -382,11 +400,15 @@ export class DirectionController {
   }
 }
 
-/** Behind the modem we see only the delay: it grows by what was sent beyond the capacity. */
-function uploadCapacity(lineKbit: number, { atMs, deltaMs, deltas }: DelayFacts): number {
-  const slope = deltas.slope(atMs - 450) ?? 0;
-  if ((deltaMs ?? 0) > FULL_QUEUE_MS && slope < 0.05) return FULL_QUEUE_SHARE * lineKbit;
-  return lineKbit / (1 + Math.max(slope, 0.02));
+/**
+ * Behind the modem we see only the delay: it grows by what was sent beyond the capacity. Once the
+ * senders wait for it, they send what it carries.
+ * @param pushing more than the rate would be sent if it could
+ */
+function uploadCapacity(lineKbit: number, pushing: boolean, facts: DelayFacts): number {
+  const slope = facts.deltas.slope(facts.atMs - 450) ?? 0;
+  if ((facts.deltaMs ?? 0) > FULL_QUEUE_MS && slope < 0.05) return FULL_QUEUE_SHARE * lineKbit;
+  return pushing ? lineKbit / (1 + Math.max(slope, 0.02)) : lineKbit;
 }
 
 function undershootFor(deltaMs: number): number {

@@ -245,9 +245,8 @@ export class FlowLoop {
     for (const direction of DIRECTIONS) {
       const readBackKbit = sample[direction]?.shaper?.rateKbit;
       if (readBackKbit === undefined) continue;
-      const { rateKbit, rateSinceMs } = this.#directions[direction];
-      const check = this.#checks[direction];
-      if (!check.drifted(sample.atMs, readBackKbit, rateKbit, rateSinceMs)) continue;
+      const { rateKbit } = this.#directions[direction];
+      if (!this.#checks[direction].drifted(sample.atMs, readBackKbit, rateKbit)) continue;
       this.#rollBack(sample.atMs, direction, "rate-drift", { readBackKbit });
     }
   }
@@ -362,6 +361,7 @@ export class FlowLoop {
     this.#decide(atMs, kind, direction, cause, evidence, controller.rateKbit, toKbit);
     this.#commands.push({ kind: "set-rate", direction, rateKbit: toKbit });
     controller.rateChanged(atMs, toKbit);
+    this.#checks[direction].asked(atMs);
   }
 
   #decide(
