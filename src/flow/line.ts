@@ -3,6 +3,7 @@
 import type { FlowSettings } from "../schema/flow-settings.ts";
 import type { StartRates } from "./control/loop.ts";
 import type { FlowCommand, FlowInput, LinkState } from "./interface.ts";
+import type { Recognition } from "./recognition.ts";
 import type { FlowNotice, FlowPhase, ReflectorStatus } from "./status.ts";
 
 export interface LineEvents {
@@ -35,4 +36,6 @@ export interface FlowLine {
   /** Leaves everything as it was found. */
   stop(): Promise<void>;
   status(): LineStatus;
+  /** Null while flows are not recognised. */
+  readonly recognition: Recognition | null;
 }

@@ -120,8 +120,8 @@ export class FlowPlane {
       reflectors: line.reflectors,
       cpuPercent: this.#seen.cpuPercent,
       residentBytes: this.#seen.residentBytes,
-      flowCount: 0,
-      markedFlowCount: 0,
+      flowCount: this.#line.recognition?.flowCount ?? 0,
+      markedFlowCount: this.#line.recognition?.markedFlowCount ?? 0,
       decisions: this.#seen.decisions,
       history: this.#seen.history,
       recording: this.#recorder !== null,
@@ -130,12 +130,11 @@ export class FlowPlane {
 
   /** The busiest flows first. */
   flows(limit: number): readonly FlowReport[] {
-    void limit;
-    return [];
+    return this.#line.recognition?.flows(limit) ?? [];
   }
 
   devices(): readonly DeviceReport[] {
-    return [];
+    return this.#line.recognition?.devices() ?? [];
   }
 
   metrics(): readonly FlowMetric[] {
@@ -163,14 +162,14 @@ export class FlowPlane {
     return { downloadKbit: download.rateKbit, uploadKbit: upload.rateKbit };
   }
 
-  #createLine({ settings, stateDir }: FlowPlaneOptions): FlowLine {
+  #createLine({ settings, stateDir, rules, declared }: FlowPlaneOptions): FlowLine {
     const events: LineEvents = {
       onInput: (input) => this.#input(input),
       onNotice: (notice) => this.#listener.onNotice(notice),
     };
     if (settings.mode === "dummy") return new DummyLine(settings, this.#ports, events);
     const foundFile = `${stateDir}/${FOUND_FILE}`;
-    return new RealLine(settings, { ...this.#ports, foundFile }, events);
+    return new RealLine(settings, { ...this.#ports, foundFile, rules, declared }, events);
   }
 
   /** What comes while a command is carried out waits its turn. */

@@ -4,7 +4,7 @@
 import type { RunResult } from "../ports.ts";
 
 export interface SetUpFailure {
-  /** Stable: NO_CAKE, NO_IFB, NO_CTINFO, NO_NFT, NOT_ROOT, NO_DEVICE, NO_PROGRAM, COMMAND_FAILED. */
+  /** Stable: NO_CAKE, NO_IFB, NO_CTINFO, NO_NFT, NOT_ROOT, NO_DEVICE, NO_PROGRAM, NOT_ENDED, COMMAND_FAILED. */
   readonly code: string;
   readonly message: string;
 }
