@@ -4,7 +4,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { setPriority } from "node:os";
 
-const NICE = -15;
+const NICE = -10;
 
 /** Every child of this process, all its threads. @returns false where that is not allowed */
 export function favourChildren(): boolean {

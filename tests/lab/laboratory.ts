@@ -107,12 +107,14 @@ export class Laboratory {
     const machines: Record<string, Machine> = {};
     for (const guest of all) {
       const { cpus = DEFAULT_CPUS, memoryMiB = DEFAULT_MEMORY_MIB } = options[guest.name]!;
+      const { clock = "host" } = options[guest.name]!;
       const disk = join(folder, `${guest.name}.qcow2`);
       await makeDisk(this.image.root, disk);
       machines[guest.name] = new Machine(guest.name, {
         log,
         qemu: {
           accelerator: this.accelerator,
+          clock,
           kernel: this.image.kernel,
           disk,
           cpus,

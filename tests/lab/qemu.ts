@@ -10,6 +10,7 @@ import { hostPath } from "./host-tools.ts";
 
 export interface QemuOptions {
   readonly accelerator: Accelerator;
+  readonly clock: GuestClock;
   readonly kernel: string;
   /** A qcow2 file that this guest may write to. */
   readonly disk: string;
@@ -23,6 +24,13 @@ export interface QemuOptions {
   /** Gives the guest the terminal of whoever runs the driver. */
   readonly terminal: boolean;
 }
+
+/**
+ * What the guest's time goes by. "host": the host's clock, so that a busy host makes a slow guest.
+ * "instructions": one nanosecond for each instruction of its one processor, idle time skipped, so
+ * that a busy host only makes whoever waits wait longer (QEMU's -icount; always emulated).
+ */
+export type GuestClock = "host" | "instructions";
 
 /** What all guests of one laboratory share, and nobody else uses: VLAN v is port `firstPort` + v. */
 export interface LanSegment {
@@ -43,6 +51,10 @@ const MONITOR_FD = FIRST_SHELL_FD + SHELLS;
 /** A CPU model that crashes neither the kernel (a 16-byte compare-and-swap under TCG) nor Node. */
 const TCG = ["-accel", "tcg,thread=multi", "-cpu", "qemu64,-cx16"];
 const KVM = ["-accel", "kvm", "-cpu", "host"];
+const INSTRUCTION_CLOCK = [
+  ...["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"],
+  ...["-cpu", "qemu64,-cx16", "-rtc", "clock=vm"],
+];
 
 /** Debian's cloud kernel has NVMe and ext4 built in: it needs no initial RAM disk and no boot loader. */
 const KERNEL_PARAMETERS = [
@@ -51,10 +63,10 @@ const KERNEL_PARAMETERS = [
   "rootfstype=ext4",
   "rw",
   "net.ifnames=0",
-  "quiet",
   "mitigations=off",
   "panic=-1",
-  "systemd.show_status=0",
+  // A boot that hangs tells on the console at what.
+  "systemd.show_status=1",
   // guest/etc/systemd/system/lab-cpus.service says why, and starts the others.
   "maxcpus=1",
 ];
@@ -64,8 +76,8 @@ export function qemuArguments(options: QemuOptions): string[] {
   return [
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
     ...["-machine", "q35,hpet=off"],
-    ...(options.accelerator === "kvm" ? KVM : TCG),
-    ...["-smp", String(options.cpus), "-m", String(options.memoryMiB)],
+    ...processor(options),
+    ...["-m", String(options.memoryMiB)],
     ...["-kernel", options.kernel],
     ...["-append", [...KERNEL_PARAMETERS, ...options.kernelParameters].join(" ")],
     // The guest numbers its virtio devices in this order, and looks for its shells on the first.
@@ -88,6 +100,11 @@ export function qemuArguments(options: QemuOptions): string[] {
       ? ["-chardev", "stdio,id=terminal,signal=off", "-device", "virtconsole,chardev=terminal"]
       : []),
   ];
+}
+
+function processor({ accelerator, clock, cpus }: QemuOptions): string[] {
+  if (clock === "instructions") return [...INSTRUCTION_CLOCK, "-smp", "1"];
+  return [...(accelerator === "kvm" ? KVM : TCG), "-smp", String(cpus)];
 }
 
 function mcast({ group, firstPort }: LanSegment, vlan: number): string {

@@ -1,6 +1,7 @@
 // What a lab script is: a TypeScript file whose default export names its machines and tests them.
 
 import type { Machine } from "./machine.ts";
+import type { GuestClock } from "./qemu.ts";
 
 export interface MachineOptions {
   /** Virtual LANs it is plugged into; none by default. */
@@ -9,6 +10,8 @@ export interface MachineOptions {
   readonly cpus?: number;
   /** Default 1500. */
   readonly memoryMiB?: number;
+  /** Default "host". */
+  readonly clock?: GuestClock;
 }
 
 export interface LabContext<Name extends string = string> {
