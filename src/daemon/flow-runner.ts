@@ -67,6 +67,9 @@ export class FlowRunner implements FlowBackend {
   #plane: FlowPlane | null = null;
   /** Why the plane is not started, or null. */
   #problem: string | null = null;
+  #isStopped = false;
+  /** Changes of the plane are made one after the other. */
+  #changes: Promise<void> = Promise.resolve();
 
   constructor(options: FlowRunnerOptions) {
     this.#options = options;
@@ -98,15 +101,31 @@ export class FlowRunner implements FlowBackend {
     await this.#open();
   }
 
-  /** The interface is left as it was found. */
-  async stop(): Promise<void> {
+  /** For good: the interface is left as it was found, whatever is asked for afterwards. */
+  stop(): Promise<void> {
+    this.#isStopped = true;
+    return this.#change(() => this.#close());
+  }
+
+  reconfigure(settings: FlowSettings): Promise<void> {
+    return this.#change(() => this.#reconfigure(settings));
+  }
+
+  #change(make: () => Promise<void>): Promise<void> {
+    const done = this.#changes.then(make);
+    this.#changes = done.catch(() => {});
+    return done;
+  }
+
+  async #close(): Promise<void> {
     this.#ticker.stop();
     const plane = this.#plane;
     this.#plane = null;
     await plane?.stop();
   }
 
-  async reconfigure(settings: FlowSettings): Promise<void> {
+  async #reconfigure(settings: FlowSettings): Promise<void> {
+    if (this.#isStopped) return;
     const before = this.#settings;
     this.#settings = settings;
     this.#options.events.setLevel(settings.logLevel);
@@ -119,7 +138,7 @@ export class FlowRunner implements FlowBackend {
       await this.#plane?.reconfigure(this.#policy.over(settings));
       return;
     }
-    await this.stop();
+    await this.#close();
     await this.#open();
   }
 
@@ -152,7 +171,9 @@ export class FlowRunner implements FlowBackend {
     this.#policy.set(persona, treatment);
     const fields = { persona, treatment };
     this.#options.events.note("info", "flow-policy", "the policy of a persona was changed", fields);
-    if (this.#problem === null) void this.#running.reconfigure(this.#policy.over(this.#settings));
+    this.#change(() => this.#reconfigure(this.#settings)).catch((error: Error) => {
+      this.#options.events.note("error", "flow-failed", error.message);
+    });
   }
 
   rules(): readonly NumberedRule[] {

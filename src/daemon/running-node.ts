@@ -8,6 +8,7 @@ import type { ApiBackend, FlowBackend, MeshBackend, ReloadOutcome } from "../api
 import type {
   DaemonStatus,
   HealthAnswer,
+  ReloadAnswer,
   RouterStatusAnswer,
   StatusAnswer,
 } from "../api/contract.ts";
@@ -199,17 +200,17 @@ export class RunningNode implements ApiBackend {
 
   async #reload(): Promise<ReloadOutcome> {
     const { events, readConfiguration } = this.#options;
-    let wanted: Configuration;
+    let answer: ReloadAnswer;
     try {
-      wanted = readConfiguration();
+      const wanted = readConfiguration();
+      answer = changedSettings(this.#configuration, wanted);
+      await this.#apply(wanted);
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
       const message = "the configuration was refused; the settings in force stay";
       events.note("error", "reload-refused", message, { problem });
       return { ok: false, problems: [problem] };
     }
-    const answer = changedSettings(this.#configuration, wanted);
-    await this.#apply(wanted);
     const message =
       answer.restart.length === 0
         ? "the configuration was read again"
@@ -221,10 +222,10 @@ export class RunningNode implements ApiBackend {
 
   /** What `changedSettings` calls applied. */
   async #apply({ flow, log, uci }: Configuration): Promise<void> {
+    await this.#flow.reconfigure(flow);
     const before = this.#configuration;
     this.#configuration = { ...before, flow, uci, log: { ...before.log, level: log.level } };
     this.#options.events.setLevel(log.level);
-    await this.#flow.reconfigure(flow);
   }
 
   async #wind(): Promise<boolean> {
