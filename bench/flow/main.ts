@@ -75,7 +75,9 @@ async function play(
   const root = process.cwd();
   const brought = bring(options);
   const laboratory = await Laboratory.open({ root, say });
-  const guests = await laboratory.guests({ line: { memoryMiB: GUEST_MEMORY_MIB, clock: "instructions" } });
+  const guests = await laboratory.guests({
+    line: { memoryMiB: GUEST_MEMORY_MIB, clock: "instructions" },
+  });
   try {
     const guest = guests.machines.line;
     guest.start();
