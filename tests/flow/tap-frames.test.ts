@@ -135,6 +135,7 @@ const links: readonly (readonly [string, number, Wrap])[] = [
     51,
     (p) => [0x11, 0, 0, 1, ...be16(p.length + 2), ...be16(pppOf(p)), ...p],
   ],
+  ["Cisco HDLC under PPP's link type", 50, (p) => [0x0f, 0, ...be16(ethertypeOf(p)), ...p]],
   ["Cisco HDLC", 104, (p) => [0x0f, 0, ...be16(ethertypeOf(p)), ...p]],
 ];
 

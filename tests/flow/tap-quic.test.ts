@@ -253,6 +253,14 @@ describe("Google's own hello", () => {
   });
 });
 
+test("drafts that nobody published are QUIC that stays closed", () => {
+  const datagram = bytesOf([0xc0, 0xff, 0, 0, 0xa0, 4, 1, 2, 3, 4, 0, 0], new Array(60).fill(7));
+  expect(quicVersion(datagram, 0, datagram.length)).toBe(0xff0000a0);
+  expect(readAll([Array.from(datagram)]).hellos).toEqual([null]);
+  datagram[5] = 21;
+  expect(quicVersion(datagram, 0, datagram.length)).toBeNull();
+});
+
 describe("hostile datagrams", () => {
   test("no bytes make the reader throw, whatever came before", () => {
     const reader = new QuicReader(crypto, new StreamPool(1));

@@ -443,6 +443,18 @@ describe("any capture", () => {
     );
   });
 
+  test("goes on in another one after a restart, its flows and names kept", () => {
+    const { tap, told } = tapWith();
+    tap.push(captureOf([udp(RESOLVER, ASKER, dnsAnswer("game.example"))]).slice(0, -10));
+    tap.restartCapture();
+    tap.push(captureOf([udp(RESOLVER, ASKER, dnsAnswer("game.example"))]));
+    tap.restartCapture();
+    tap.push(captureOf([udp(RESOLVER, ASKER, [0]), udp(CLIENT, SERVER, [1])]));
+    expect(tap.counts).toMatchObject({ packets: 3, flows: 2 });
+    expect(told.at(-1)?.flow.dnsName).toBe("game.example");
+    expect(tap.problem).toBeNull();
+  });
+
   test("stays as it was in the caller's memory", () => {
     const buffer = Buffer.from(capture);
     run(buffer);

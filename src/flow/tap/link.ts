@@ -65,9 +65,7 @@ export function readLink(packet: Packet, linkType: number, start: number, end: n
     case LINK_TYPE.pppEther:
       return readPpp(packet, start + 6, end);
     case LINK_TYPE.ciscoHdlc:
-      return (
-        end - start >= 4 && readEthertype(packet, u16(packet.bytes, start + 2), start + 4, end)
-      );
+      return readCiscoHdlc(packet, start, end);
     default:
       return false;
   }
@@ -147,11 +145,18 @@ function readPpp(packet: Packet, start: number, end: number): boolean {
   const { bytes } = packet;
   let at = start;
   if (end - at < 4) return false;
+  // Cisco's framing is captured under the same link types; its address says so.
+  if (bytes[at] === 0x0f || bytes[at] === 0x8f) return readCiscoHdlc(packet, at, end);
   if (bytes[at] === 0xff && bytes[at + 1] === 0x03) at += 2;
   const isShort = (bytes[at]! & 1) === 1;
   const protocol = isShort ? bytes[at]! : u16(bytes, at);
   const isIp = protocol === 0x21 || protocol === 0x57;
   return isIp && readNetwork(packet, at + (isShort ? 1 : 2), end);
+}
+
+/** Address, control, EtherType. */
+function readCiscoHdlc(packet: Packet, start: number, end: number): boolean {
+  return end - start >= 4 && readEthertype(packet, u16(packet.bytes, start + 2), start + 4, end);
 }
 
 /** Type-length-value attributes in the byte order of the machine that captured. */

@@ -54,6 +54,7 @@ const FRAME_GOOGLE_PING = 0x07;
 const FRAME_GOOGLE_CRYPTO = 0x08;
 
 const VERSION_2 = 0x6b3343cf;
+const DRAFT_NEWEST = 34;
 const CLIENT_SECRET_LABEL = hkdfLabel("client in", 32);
 
 const V1_LABELS = packetLabels("quic");
@@ -85,11 +86,16 @@ const OTHER_VERSIONS: ReadonlyMap<number, InitialProtection> = new Map([
   [0x54303531, protectionLikeVersion1(salt("7a4edef4e7ccee5fa4506c19124fc8ccda6e033d"))],
 ]);
 
+function isDraft(version: number): boolean {
+  return version >>> 8 === 0xff0000;
+}
+
 /** Null for versions whose Initial packets nobody told how to open. */
 function protectionOf(version: number): InitialProtection | null {
-  if (version >>> 8 !== 0xff0000) return OTHER_VERSIONS.get(version) ?? null;
+  if (!isDraft(version)) return OTHER_VERSIONS.get(version) ?? null;
   const draft = version & 0xff;
-  if (draft >= 33 && draft <= 34) return VERSION_1_PROTECTION;
+  if (draft > DRAFT_NEWEST) return null;
+  if (draft >= 33) return VERSION_1_PROTECTION;
   if (draft >= 29) return DRAFT_29_PROTECTION;
   if (draft >= 23) return DRAFT_23_PROTECTION;
   return draft >= 21 ? DRAFT_22_PROTECTION : null;
@@ -109,7 +115,7 @@ export function quicVersion(bytes: Uint8Array, start: number, end: number): numb
 
 function longHeaderVersion(bytes: Uint8Array, start: number, end: number): number | null {
   const version = u32(bytes, start + 1);
-  if (protectionOf(version) !== null) {
+  if (isDraft(version) || protectionOf(version) !== null) {
     const connectionIdBytes = bytes[start + 5]!;
     const isSound =
       connectionIdBytes <= CONNECTION_ID_BYTES_MAX && start + 6 + connectionIdBytes < end;

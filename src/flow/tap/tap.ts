@@ -55,7 +55,7 @@ const CLIENT_PORTS_START = 32_768;
 
 export class Tap {
   readonly #options: TapOptions;
-  readonly #capture: CaptureReader;
+  #capture: CaptureReader;
   readonly #packet = new Packet();
   readonly #table: FlowTable;
   readonly #names: KnownNames;
@@ -68,9 +68,7 @@ export class Tap {
 
   constructor(options: TapOptions) {
     this.#options = options;
-    this.#capture = new CaptureReader((bytes, start, end, linkType, atMs) =>
-      this.#readFrame(bytes, start, end, linkType, atMs),
-    );
+    this.#capture = this.#newCapture();
     this.#table = new FlowTable(options.flowsMax, options.hashSeed);
     this.#names = new KnownNames(options.namesMax);
     const streams = new StreamPool(options.streamsMax);
@@ -99,6 +97,11 @@ export class Tap {
     this.#capture.push(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
   }
 
+  /** Expects another capture from its head on, as from a child that was started again. Flows and names stay. */
+  restartCapture(): void {
+    this.#capture = this.#newCapture();
+  }
+
   /** Ends the flows that are silent for too long by `nowMs`, on the capture's clock. Packets do so too. */
   expire(nowMs: number): void {
     const { idleMs } = this.#options;
@@ -112,6 +115,12 @@ export class Tap {
   finish(): CaptureProblem | null {
     for (let flow = this.#table.oldest; flow !== null; flow = this.#table.oldest) this.#end(flow);
     return this.#capture.finish();
+  }
+
+  #newCapture(): CaptureReader {
+    return new CaptureReader((bytes, start, end, linkType, atMs) =>
+      this.#readFrame(bytes, start, end, linkType, atMs),
+    );
   }
 
   #readFrame(bytes: Uint8Array, start: number, end: number, linkType: number, atMs: number): void {
