@@ -21,6 +21,9 @@ const BOOT_SECONDS = 180;
 const FIRST_LOOK_MS = 100;
 const LOOK_MS = 1000;
 
+/** How much of a long command a failure quotes. */
+const SHOWN_CHARACTERS = 300;
+
 const NO_INPUT = new Uint8Array(0);
 
 export interface MachineHost {
@@ -336,6 +339,15 @@ export class Machine {
     throw new WaitError(`${this.name} was not off ${timeoutSeconds} s after poweroff`);
   }
 
+      await this.#running?.monitor.execute("human-monitor-command", {
+        "command-line": "info registers -a",
+      }),
+      await this.#running?.monitor.execute("query-status"),
+    ]
+      .map((x) => JSON.stringify(x))
+      .join("\n");
+  }
+
   /** Waits until the guest is off. */
   async waitForShutdown(): Promise<void> {
     await this.#running?.ended;
@@ -371,7 +383,9 @@ async function settlesWithin(promise: Promise<void>, seconds: number): Promise<b
 
 function tell(command: string, { status, output, errors }: Reply): string {
   const what = status === 124 ? "took too long (exit code 124)" : `ended with exit code ${status}`;
-  return `command \`${command}\` ${what}${part("output", output)}${part("errors", errors)}`;
+  const shown =
+    command.length > SHOWN_CHARACTERS ? `${command.slice(0, SHOWN_CHARACTERS)}…` : command;
+  return `command \`${shown}\` ${what}${part("output", output)}${part("errors", errors)}`;
 }
 
 /** The end of a stream, indented under its name. */
