@@ -1,5 +1,6 @@
 // What a device is mostly used for, from its flows: bytes by persona, fading with time. A call
-// carries few bytes beside a download and matters more, so personas weigh differently.
+// carries few bytes beside a download and matters more, so personas weigh differently, and bytes
+// count by their square root.
 
 import { PERSONA_DEVICES_MAX } from "../../kernel/limits.ts";
 import { PERSONAS, type Persona } from "../../schema/service.ts";
@@ -7,26 +8,27 @@ import { PERSONAS, type Persona } from "../../schema/service.ts";
 /** A minute ago counts half. */
 const HALF_LIFE_MS = 60_000;
 /** Another persona takes over when it leads by so much. */
-const LEAD_TO_TAKE_OVER = 1.5;
-/** Below this much, in weighed bytes, a device is as good as idle. */
-const SCORE_MIN = 500;
+const LEAD_TO_TAKE_OVER = 1.25;
+/** Below what 1 kB of pages weighs, a device is as good as idle. */
+const WEIGHT_MIN = 32;
 
-/** How much a byte says about what somebody does. System chatter says nothing. */
+/** How much it says about what somebody does. System chatter says nothing. */
 const WEIGHTS: Readonly<Record<Persona, number>> = {
   unknown: 0,
   voip: 40,
-  gaming: 40,
-  video: 3,
-  streaming: 1.5,
-  interactive: 20,
+  gaming: 30,
+  video: 6,
+  streaming: 2,
+  interactive: 15,
   web: 1,
-  bulk: 0.5,
-  torrent: 0.5,
+  bulk: 0.7,
+  torrent: 0.7,
   system: 0,
 };
 
 interface Device {
-  readonly scores: Float64Array;
+  /** By the index in `PERSONAS`. */
+  readonly bytes: Float64Array;
   atMs: number;
   persona: Persona;
 }
@@ -48,7 +50,7 @@ export class DevicePersonas {
   observe(device: string, persona: Persona, bytes: number, nowMs: number): Persona {
     const found = this.#take(device, nowMs);
     fade(found, nowMs);
-    found.scores[PERSONAS.indexOf(persona)]! += Math.max(0, bytes) * WEIGHTS[persona];
+    found.bytes[PERSONAS.indexOf(persona)]! += Math.max(0, bytes);
     found.persona = dominant(found);
     return found.persona;
   }
@@ -71,7 +73,7 @@ export class DevicePersonas {
       this.#devices.delete(silent!);
     }
     const taken = found ?? {
-      scores: new Float64Array(PERSONAS.length),
+      bytes: new Float64Array(PERSONAS.length),
       atMs: nowMs,
       persona: "unknown" as const,
     };
@@ -85,15 +87,21 @@ function fade(device: Device, nowMs: number): void {
   const elapsedMs = nowMs - device.atMs;
   if (elapsedMs <= 0) return;
   const factor = 0.5 ** (elapsedMs / HALF_LIFE_MS);
-  for (let i = 0; i < device.scores.length; i += 1) device.scores[i]! *= factor;
+  for (let i = 0; i < device.bytes.length; i += 1) device.bytes[i]! *= factor;
   device.atMs = nowMs;
 }
 
-/** The highest score, where it leads the present persona clearly. */
-function dominant({ scores, persona }: Device): Persona {
-  let best = 0;
-  for (let i = 1; i < scores.length; i += 1) if (scores[i]! > scores[best]!) best = i;
-  if (scores[best]! < SCORE_MIN) return "unknown";
-  const held = scores[PERSONAS.indexOf(persona)]!;
-  return scores[best]! > held * LEAD_TO_TAKE_OVER ? PERSONAS[best]! : persona;
+/** The weightiest persona, where it leads the present one clearly. */
+function dominant(device: Device): Persona {
+  const best = PERSONAS.reduce((found, each) =>
+    weightOf(device, each) > weightOf(device, found) ? each : found,
+  );
+  const weight = weightOf(device, best);
+  if (weight < WEIGHT_MIN) return "unknown";
+  const { persona } = device;
+  return weight > weightOf(device, persona) * LEAD_TO_TAKE_OVER ? best : persona;
+}
+
+function weightOf({ bytes }: Device, persona: Persona): number {
+  return WEIGHTS[persona] * Math.sqrt(bytes[PERSONAS.indexOf(persona)]!);
 }
