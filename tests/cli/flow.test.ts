@@ -342,3 +342,74 @@ describe("config check", () => {
     );
   });
 });
+
+describe("persona", () => {
+  const rule = {
+    id: 3,
+    persona: "bulk",
+    device: null,
+    name: "example.org",
+    port: null,
+    service: null,
+  };
+
+  test("adds a rule of what was named, and nothing else", async () => {
+    const { out, asked } = await ask(
+      () => ({ body: { rule } }),
+      [...["persona", "add", "bulk", "--name", "example.org"]],
+    );
+    expect(asked[0]).toMatchObject({ method: "POST", path: "/persona" });
+    expect(JSON.parse(asked[0]!.body.toString())).toEqual({ persona: "bulk", name: "example.org" });
+    expect(out).toBe("rule 3: bulk for example.org\n");
+  });
+
+  test("lists rules and deletes one", async () => {
+    const list = await ask(() => ({ body: { rules: [rule] } }), ["persona", "list"]);
+    expect(list.out).toMatch(/^3 +bulk +any +example\.org +any +any$/m);
+    const none = await ask(() => ({ body: { rules: [] } }), ["persona", "list"]);
+    expect([none.out, none.err]).toEqual(["", expect.stringContaining("no rule yet")]);
+    const gone = await ask(() => ({ body: { rule } }), ["persona", "delete", "3"]);
+    expect(gone.asked[0]).toMatchObject({ method: "DELETE", path: "/persona/3" });
+    expect(gone.out).toBe("rule 3 is deleted: bulk for example.org\n");
+  });
+
+  test("suggests the persona that was meant", async () => {
+    const { exitCode, err } = await myco(["persona", "add", "gamign", "--port", "udp/1"]);
+    expect(exitCode).toBe(2);
+    expect(err).toContain('did you mean "gaming"?');
+  });
+});
+
+describe("flows and devices", () => {
+  test("are tables, and JSON on demand", async () => {
+    const flows = await ask(router, ["flow", "flows", "-n", "5"]);
+    expect(flows.asked[0]?.path).toBe("/flow/flows?limit=5");
+    expect(flows.out).toMatch(/^voip +voip_call +92 % +payload +2\.0 KiB/m);
+    const device = {
+      ...{ address: "192.168.1.7", mac: null, persona: "voip", flowCount: 1 },
+      ...{ uploadBytes: 1, downloadBytes: 2 },
+    };
+    const answer: Answerer = () => ({ body: { devices: [device] } });
+    const devices = await ask(answer, ["flow", "devices"]);
+    expect(devices.out).toMatch(/^192\.168\.1\.7 +- +voip +1 +2 B +1 B$/m);
+    expect(JSON.parse((await ask(answer, ["flow", "devices", "--json"])).out)).toEqual([device]);
+  });
+});
+
+describe("the status of a router in no cluster", () => {
+  const body = {
+    version: "0.1.0",
+    process: { pid: 1, residentBytes: 1024 * 1024, loopLagMs: 0 },
+    health: { ok: false, problems: [{ code: "flow-impaired", message: "flow: no line" }] },
+    flow: { mode: "active", phase: "waiting", device: "wan", problem: "no line" },
+    node: { hostname: "router", startedAtMs: 0, uptimeMs: 61_000 },
+    cluster: null,
+  };
+
+  test("says so", async () => {
+    const { out } = await ask(() => ({ body }), ["status"]);
+    expect(out).toMatch(/^cluster +none: the mesh is off$/m);
+    expect(out).toMatch(/^flow +active on wan, waiting; see "myco flow status"$/m);
+    expect(out).toContain("problem: flow: no line");
+  });
+});
