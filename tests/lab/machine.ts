@@ -339,15 +339,6 @@ export class Machine {
     throw new WaitError(`${this.name} was not off ${timeoutSeconds} s after poweroff`);
   }
 
-      await this.#running?.monitor.execute("human-monitor-command", {
-        "command-line": "info registers -a",
-      }),
-      await this.#running?.monitor.execute("query-status"),
-    ]
-      .map((x) => JSON.stringify(x))
-      .join("\n");
-  }
-
   /** Waits until the guest is off. */
   async waitForShutdown(): Promise<void> {
     await this.#running?.ended;
