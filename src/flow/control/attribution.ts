@@ -55,7 +55,8 @@ export function charges(
   if (risenSinceMs === null || !facts.bloated) return ofProbe(download, upload, facts);
   const patient = atMs - risenSinceMs >= PATIENCE_MS ? 1 : 2;
   const suspected = (controller: DirectionController) =>
-    !controller.acquitted(atMs) && suspicion(controller, facts, risenSinceMs) >= patient;
+    !controller.acquitted(atMs, risenSinceMs) &&
+    suspicion(controller, facts, risenSinceMs) >= patient;
   const down = suspected(download);
   const up = suspected(upload);
   if (!down && !up) return NO_CHARGES;

@@ -1,6 +1,7 @@
 // One direction's controller: lowers its rate to what the line was seen to carry, waits until the
 // line's queue is empty, settles just below, and looks for more while there is demand.
 
+import { Ewma } from "../../kernel/ewma.ts";
 import type { BandwidthSettings, FlowSettings } from "../../schema/flow-settings.ts";
 import type { DecisionKind, Direction, DirectionSample } from "../interface.ts";
 import type { DelayFacts } from "./delay.ts";
@@ -39,8 +40,11 @@ const SETTLE_SHARE = 0.96;
 const KNOWN_SHARE = 0.98;
 /** The capacity met is believed so long. */
 const KNOWN_MS = 30_000;
-/** After a drain, before looking for more. */
+/** After a drain, before looking for more; less where the capacity changes all the time. */
 const PROBE_PAUSE_MS = 1_500;
+const PROBE_PAUSE_SHARE_MIN = 0.2;
+const VOLATILITY_SHARE = 0.3;
+const VOLATILE = 0.25;
 /** Between two raises of a probe, beside the path's RTT: its effect has to be seen. */
 const PROBE_STEP_MS = 180;
 /** So far around the known capacity a probe goes in small steps; beyond, each is larger than the last. */
@@ -78,6 +82,7 @@ interface Drain {
   readonly fromKbit: number;
   readonly capacityKbit: number | null;
   readonly cause: string;
+  readonly cuts: number;
   readonly startMs: number;
   readonly deltaMs: number;
   /** When a cut of the right direction shows, by how much it does then at least, and when its queue should be gone. */
@@ -99,6 +104,8 @@ export class DirectionController {
   #drain: Drain | null = null;
   #capacityKbit: number | null = null;
   #capacityAtMs = 0;
+  /** Mean change of the capacity from one meeting to the next, as a natural logarithm. */
+  readonly #volatility = new Ewma(VOLATILITY_SHARE);
   #provenKbit = 0;
   #stableKbit: number;
   #probeNotBeforeMs = Number.NEGATIVE_INFINITY;
@@ -107,7 +114,7 @@ export class DirectionController {
   #idleSinceMs: number | null = null;
   #idleStepMs = 0;
   #vainCuts = 0;
-  #acquittedUntilMs = Number.NEGATIVE_INFINITY;
+  #acquittedAtMs = Number.NEGATIVE_INFINITY;
   #guilt = 0;
   #guiltAtMs = 0;
 
@@ -172,9 +179,9 @@ export class DirectionController {
     return this.#guilt * 0.5 ** ((atMs - this.#guiltAtMs) / GUILT_HALF_LIFE_MS);
   }
 
-  /** Cutting it has just been seen to change nothing. */
-  acquitted(atMs: number): boolean {
-    return atMs < this.#acquittedUntilMs;
+  /** Cutting it has been seen to change nothing, in the present spell of delay. */
+  acquitted(atMs: number, risenSinceMs: number): boolean {
+    return this.#acquittedAtMs >= risenSinceMs && atMs - this.#acquittedAtMs < ACQUITTED_MS;
   }
 
   sample(atMs: number, sample: DirectionSample | null): void {
@@ -198,7 +205,9 @@ export class DirectionController {
     this.#rateSinceMs = atMs;
     this.#provenKbit = Math.min(this.#provenKbit, rateKbit);
     // What it was acquitted of was at another rate.
-    if (rateKbit > fromKbit && this.#phase === "probe") this.#acquittedUntilMs = atMs;
+    if (rateKbit > fromKbit && this.#phase === "probe") {
+      this.#acquittedAtMs = Number.NEGATIVE_INFINITY;
+    }
     this.limiter.count(atMs);
   }
 
@@ -219,7 +228,7 @@ export class DirectionController {
     this.#phase = "hold";
     this.#vainCuts = 0;
     this.#steering.reset();
-    this.#probeNotBeforeMs = atMs + PROBE_PAUSE_MS;
+    this.#probeNotBeforeMs = atMs + this.#pauseMs;
   }
 
   view(): DirectionView {
@@ -256,6 +265,7 @@ export class DirectionController {
     const cause = this.#drain?.cause ?? (this.exploring ? "probe-end" : "bloat");
     this.#drain = {
       cause,
+      cuts: (this.#drain?.cuts ?? 0) + 1,
       fromKbit: this.#drain?.fromKbit ?? this.#rateKbit,
       capacityKbit: this.#drain?.capacityKbit ?? this.#capacityKbit,
       startMs: atMs,
@@ -282,6 +292,8 @@ export class DirectionController {
   }
 
   #meet(atMs: number, capacityKbit: number): void {
+    const beforeKbit = this.#capacityKbit ?? capacityKbit;
+    this.#volatility.add(Math.abs(Math.log(capacityKbit / beforeKbit)));
     this.#capacityKbit = clamp(capacityKbit, this.#bounds.minKbit, this.#bounds.maxKbit);
     this.#capacityAtMs = atMs;
     this.#provenKbit = Math.min(this.#provenKbit, this.#capacityKbit);
@@ -294,7 +306,8 @@ export class DirectionController {
     if (atMs < drain.judgeMs) return null;
     if (charge.guilty && deltaMs > drain.judgedDeltaMs) {
       // A rate that holds nothing back was not low enough to show anything.
-      return this.#bites ? this.#vain(facts, drain, charge) : this.#cut(facts);
+      const again = !this.#bites && !(charge.alternative && drain.cuts > 1);
+      return again ? this.#cut(facts) : this.#vain(facts, drain, charge);
     }
     if (atMs < drain.deadlineMs) return null;
     return charge.guilty ? this.#cut(facts) : this.#settle(facts, drain);
@@ -331,20 +344,20 @@ export class DirectionController {
     this.#drain = null;
     this.#phase = "hold";
     this.#vainCuts = 0;
-    this.#probeNotBeforeMs = atMs + PROBE_PAUSE_MS;
+    this.#probeNotBeforeMs = atMs + this.#pauseMs;
     return this.#move("settle", "drained", SETTLE_SHARE * (this.#capacityKbit ?? this.#rateKbit));
   }
 
   /** The cuts changed nothing, so this direction was not at fault: back to where it was. */
   #acquit(facts: DelayFacts, drain: Drain): Move | null {
     const { atMs } = facts;
-    this.#acquittedUntilMs = atMs + ACQUITTED_MS;
+    this.#acquittedAtMs = atMs;
     this.#capacityKbit = drain.capacityKbit ?? drain.fromKbit;
     this.#capacityAtMs = atMs;
     this.#drain = null;
     this.#phase = "hold";
     this.#vainCuts = 0;
-    this.#probeNotBeforeMs = atMs + PROBE_PAUSE_MS;
+    this.#probeNotBeforeMs = atMs + this.#pauseMs;
     return this.#move("restore", "no-effect", drain.fromKbit);
   }
 
@@ -360,11 +373,20 @@ export class DirectionController {
     if (!mayProbe || atMs < this.#probeNotBeforeMs) return null;
     if (atMs - this.#rateSinceMs < facts.baselineMs + PROBE_STEP_MS) return null;
     const nearKnown = this.#rateKbit < NEAR_KNOWN_SHARE * knownKbit;
-    const stepShare = this.#steering.step(deltaMs, facts.slope, nearKnown);
+    const stepShare = this.#steering.step(deltaMs, facts.slope, nearKnown, this.#restlessness);
     if (stepShare <= 0) return null;
     if (this.#phase !== "probe") this.#probeDeltaMs = deltaMs;
     this.#phase = "probe";
     return this.#move("raise", "probe-up", this.#rateKbit * (1 + stepShare));
+  }
+
+  /** 0: the capacity stays as it is; 1: it is another each time. */
+  get #restlessness(): number {
+    return Math.min((this.#volatility.value ?? 0) / VOLATILE, 1);
+  }
+
+  get #pauseMs(): number {
+    return PROBE_PAUSE_MS * Math.max(1 - this.#restlessness, PROBE_PAUSE_SHARE_MIN);
   }
 
   #knownKbit(atMs: number): number {

@@ -194,10 +194,12 @@ export class FlowLoop {
 
   /** A delay that no cut of ours shortens is the path's: it becomes the baseline. */
   #learnPath(facts: DelayFacts): void {
-    const { atMs, deltaMs, deltas } = facts;
-    if (deltaMs === null || !facts.bloated) return;
+    const { atMs, risenSinceMs, deltas } = facts;
+    if (risenSinceMs === null || !facts.bloated) return;
     const blamable = DIRECTIONS.filter((direction) => this.#directions[direction].loaded);
-    const acquitted = blamable.filter((direction) => this.#directions[direction].acquitted(atMs));
+    const acquitted = blamable.filter((direction) =>
+      this.#directions[direction].acquitted(atMs, risenSinceMs),
+    );
     if (acquitted.length === 0 || acquitted.length < blamable.length) return;
     const byMs = deltas.least(atMs - 1_000);
     if (byMs === null || byMs <= 0) return;

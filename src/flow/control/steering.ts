@@ -2,6 +2,8 @@
 
 /** Share of the rate for each whole set-point of room below it. */
 const PROPORTIONAL = 0.02;
+/** And more where the capacity changes all the time. */
+const RESTLESS = 0.06;
 /** What each clean step adds to the next one. */
 const INTEGRAL = 0.03;
 const INTEGRAL_MAX = 0.22;
@@ -26,12 +28,14 @@ export class Steering {
   /**
    * The next change as a share of the rate. The integral grows only while the output is not held back
    * and there is room, so that it does not wind up.
-   * @param slope of the delay, ms a ms @param held keeps the integral as it is
+   * @param slope of the delay, ms a ms @param held keeps the integral as it is @param restlessness
+   * of the capacity, 0 to 1
    */
-  step(deltaMs: number, slope: number, held: boolean): number {
+  step(deltaMs: number, slope: number, held: boolean, restlessness: number): number {
     const error = Math.min((this.setPointMs - deltaMs) / this.setPointMs, 1);
     const rising = slope > SLOPE_NOISE ? slope : 0;
-    const output = PROPORTIONAL * error + this.#integral - DERIVATIVE * rising;
+    const gain = PROPORTIONAL + RESTLESS * restlessness;
+    const output = gain * error + this.#integral - DERIVATIVE * rising;
     if (output > 0 && rising === 0 && error > 0 && !held) {
       this.#integral = Math.min(this.#integral + INTEGRAL * error, INTEGRAL_MAX);
     }
