@@ -9,7 +9,7 @@ const BUNDLE_BYTES_MAX = 2 * 1024 * 1024;
 
 /** `myco` started by its name gets the runtime that fits 64 MB: src/daemon/runtime-flags.ts says why. */
 export const SHEBANG =
-  "#!/usr/bin/env -S UV_THREADPOOL_SIZE=1 MALLOC_ARENA_MAX=1 node --max-old-space-size=16 --max-semi-space-size=1 --single-threaded --v8-pool-size=0";
+  "#!/usr/bin/env -S UV_THREADPOOL_SIZE=1 MALLOC_ARENA_MAX=1 node --max-old-space-size=24 --max-semi-space-size=1 --single-threaded --v8-pool-size=0";
 
 /** Bundled CommonJS packages reach for `require` of node's own modules; ESM has none of its own. */
 const requireShim =

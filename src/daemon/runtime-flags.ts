@@ -3,7 +3,7 @@
 
 /** Node's own arguments, before the program's file. */
 export const DAEMON_NODE_FLAGS: readonly string[] = [
-  "--max-old-space-size=16",
+  "--max-old-space-size=24",
   "--max-semi-space-size=1",
   "--single-threaded",
   "--v8-pool-size=0",
