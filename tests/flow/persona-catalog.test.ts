@@ -10,7 +10,7 @@ import {
   parsePorts,
 } from "../../src/flow/persona/catalog-entry.ts";
 import { CatalogError, parseCatalogFile } from "../../src/flow/persona/catalog-file.ts";
-import { NetworkTable, parseAddress, parseNetwork } from "../../src/flow/persona/network.ts";
+import { addressNumber, NetworkTable, parseNetwork } from "../../src/flow/persona/network.ts";
 import { loadCatalog, shippedCatalog } from "../../src/flow/persona/shipped-catalog.ts";
 import { CATALOG_FILE_BYTES_MAX, CATALOG_FILES_MAX } from "../../src/kernel/limits.ts";
 import { TCP, UDP } from "./features.ts";
@@ -231,8 +231,8 @@ describe("networks", () => {
       [24, 16, 8, 0].map((shift) => (value >>> shift) & 0xff).join(".");
     fc.assert(
       fc.property(word, word, fc.integer({ min: 1, max: 32 }), (base, other, bits) => {
-        const table = new NetworkTable();
-        table.set(parseNetwork(`${text(base)}/${bits}`)!, 5);
+        const network = parseNetwork(`${text(base)}/${bits}`)!;
+        const table = new NetworkTable([{ network, value: 5 }]);
         const shares = (base ^ other) >>> (32 - bits) === 0;
         expect(table.get(text(base))).toBe(5);
         expect(table.get(text(other))).toBe(shares ? 5 : -1);
@@ -247,14 +247,29 @@ describe("networks", () => {
     },
   );
 
-  test("an address is a network of its own", () => {
-    expect(parseAddress("192.0.2.1")).toEqual({
-      family: 4,
-      high: 0xc0000201,
-      low: 0,
-      prefixBits: 32,
-    });
-    expect(parseAddress("example.org")).toBeNull();
+  test("the longest of several wins, the last of equals, as asking each in turn would", () => {
+    const part = fc.tuple(fc.nat({ max: 7 }), fc.integer({ min: 28, max: 32 }));
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 12 }), fc.nat({ max: 15 }), (parts, host) => {
+        const claims = parts.map(([low, bits], value) => ({
+          network: parseNetwork(`10.0.0.${low}/${bits}`)!,
+          value,
+        }));
+        const holders = claims.filter(({ network }) => {
+          const number = addressNumber(`10.0.0.${host}`);
+          return number >= network.first && number <= network.last;
+        });
+        const bits = Math.max(0, ...holders.map(({ network }) => network.prefixBits));
+        const wanted = holders.findLast(({ network }) => network.prefixBits === bits);
+        expect(new NetworkTable(claims).get(`10.0.0.${host}`)).toBe(wanted?.value ?? -1);
+      }),
+    );
+  });
+
+  test("addresses compare as numbers", () => {
+    expect(addressNumber("192.0.2.1")).toBe(0xc0000201);
+    expect(addressNumber("2001:db8::1")).toBeLessThan(addressNumber("2001:db9::"));
+    expect(addressNumber("example.org")).toBe(-1);
   });
 });
 

@@ -4,7 +4,7 @@
 import { assert } from "../../kernel/assert.ts";
 import type { Service } from "../interface.ts";
 import { type CatalogEntry, type PortRange, parsePorts } from "./catalog-entry.ts";
-import { NetworkTable, parseNetwork } from "./network.ts";
+import { type NetworkClaim, NetworkTable, parseNetwork } from "./network.ts";
 
 /** What a sign stands for. */
 export interface CatalogHit {
@@ -31,8 +31,11 @@ export class Catalog {
   /** `stun.*` under `stun`, and `ntp*.*` in the list. */
   readonly #firstLabels = new Map<string, number>();
   readonly #firstLabelPatterns: LabelPattern[] = [];
-  readonly #networks = new NetworkTable();
+  readonly #networks: NetworkTable;
+  /** The longest first. */
   readonly #agents: { readonly part: string; readonly hit: number }[] = [];
+  /** Whether a User-Agent holds any of them: most hold none. */
+  readonly #anyAgent: RegExp;
   readonly #certificates = new Map<string, number>();
   readonly #ports = new Map<number, PortTable>();
 
@@ -41,15 +44,18 @@ export class Catalog {
    * @param added by the user, in order: each takes the place of what was before
    */
   constructor(shipped: readonly CatalogEntry[], added: readonly CatalogEntry[] = []) {
-    const claims: PortClaim[] = [];
+    const claims: Claims = { ports: [], networks: [] };
     for (const entry of shipped) this.#add(entry, claims);
-    claims.sort(byTrust);
+    claims.ports.sort(byTrust);
     for (const entry of added) this.#add(entry, claims);
     assert(this.#hits.length < NO_HIT, "entries are told apart by 16 bits");
-    for (const protocol of new Set(claims.map(({ range }) => range.protocol))) {
-      const ofProtocol = claims.filter(({ range }) => range.protocol === protocol);
+    for (const protocol of new Set(claims.ports.map(({ range }) => range.protocol))) {
+      const ofProtocol = claims.ports.filter(({ range }) => range.protocol === protocol);
       this.#ports.set(protocol, new PortTable(ofProtocol));
     }
+    this.#networks = new NetworkTable(claims.networks);
+    this.#agents.sort((a, b) => b.part.length - a.part.length);
+    this.#anyAgent = anyOf(this.#agents.map(({ part }) => part));
   }
 
   /** What a server's name stands for: its longest suffix that is known, else its first label. */
@@ -85,6 +91,7 @@ export class Catalog {
 
   /** The longest part that `userAgent` holds. */
   byAgent(userAgent: string): CatalogHit | null {
+    if (!this.#anyAgent.test(userAgent)) return null;
     const found = this.#agents.find(({ part }) => userAgent.includes(part));
     return found === undefined ? null : this.#hits[found.hit]!;
   }
@@ -106,22 +113,21 @@ export class Catalog {
     return { service, realtime, confidence: confidence * FIRST_LABEL_TRUST };
   }
 
-  #add(entry: CatalogEntry, claims: PortClaim[]): void {
+  #add(entry: CatalogEntry, claims: Claims): void {
     const { service, realtime, confidence } = entry;
     const hit = this.#hits.push({ service, realtime, confidence }) - 1;
     for (const name of entry.names) this.#addName(name, hit);
     for (const part of entry.agents) this.#agents.push({ part, hit });
-    this.#agents.sort((a, b) => b.part.length - a.part.length);
     for (const name of entry.certificates) this.#certificates.set(name.toLowerCase(), hit);
     for (const text of entry.networks) {
       const network = parseNetwork(text);
       assert(network !== null, `the catalogue's network ${text} was checked before`);
-      this.#networks.set(network, hit);
+      claims.networks.push({ network, value: hit });
     }
     for (const text of entry.ports) {
       const range = parsePorts(text);
       assert(range !== null, `the catalogue's port ${text} was checked before`);
-      claims.push({ range, confidence, hit });
+      claims.ports.push({ range, confidence, hit });
     }
   }
 
@@ -142,10 +148,22 @@ export class Catalog {
   }
 }
 
+/** Gathered from the entries, before the tables are made. */
+interface Claims {
+  readonly ports: PortClaim[];
+  readonly networks: NetworkClaim[];
+}
+
 interface PortClaim {
   readonly range: PortRange;
   readonly confidence: number;
   readonly hit: number;
+}
+
+/** Matches a text that holds one of `parts`; nothing when there are none. */
+function anyOf(parts: readonly string[]): RegExp {
+  const escaped = parts.map((part) => part.replaceAll(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
+  return parts.length === 0 ? /(?!)/ : new RegExp(escaped.join("|"));
 }
 
 /** The most trusted last, since the last one that is painted stays. */

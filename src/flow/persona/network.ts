@@ -2,90 +2,98 @@
 
 import { parseIpv4, parseIpv6 } from "../../schema/endpoint.ts";
 
-/** A prefix: the network's leading 64 bits (IPv4: its 32), the rest zero, and their length. */
+/** A prefix: the numbers of its first and last address, IPv6 by its leading 53 bits. */
 export interface Network {
   readonly family: 4 | 6;
-  readonly high: number;
-  /** IPv6 only: the second 32 bits; 0 for IPv4. */
-  readonly low: number;
+  readonly first: number;
+  readonly last: number;
   /** 1 to 32, or 1 to 64 for IPv6: the rest of an address names the host, not the network. */
   readonly prefixBits: number;
 }
 
 const IPV4_BITS = 32;
-/** What of an IPv6 address is compared. */
-const IPV6_BITS = 64;
+const IPV6_BITS_MAX = 64;
+/** What of an IPv6 address fits a number: more than what an operator announces (/48). */
+const IPV6_BITS_COMPARED = 53;
 
 /** `192.0.2.0/24` or `2001:db8::/32`; host bits are cleared. Null for anything else. */
 export function parseNetwork(text: string): Network | null {
   const match = /^([0-9a-fA-F:.]{2,45})\/([1-9][0-9]?)$/.exec(text);
   if (match === null) return null;
-  const address = parseAddress(match[1]!);
+  const address = match[1]!;
   const prefixBits = Number(match[2]);
-  if (address === null || prefixBits > (address.family === 4 ? IPV4_BITS : IPV6_BITS)) return null;
-  return maskTo(address, prefixBits);
+  const family = address.includes(":") ? 6 : 4;
+  const number = addressNumber(address);
+  if (number === -1 || prefixBits > (family === 4 ? IPV4_BITS : IPV6_BITS_MAX)) return null;
+  const hostBits = Math.max(0, (family === 4 ? IPV4_BITS : IPV6_BITS_COMPARED) - prefixBits);
+  const size = 2 ** hostBits;
+  const first = Math.floor(number / size) * size;
+  return { family, first, last: first + size - 1, prefixBits };
 }
 
-/** An address as the network of its own that holds it; null when it is none. */
-export function parseAddress(text: string): Network | null {
-  const isIpv6 = text.includes(":");
-  const bytes = isIpv6 ? parseIpv6(text) : parseIpv4(text);
-  if (bytes === null) return null;
+/** The address as a number that compares as addresses of its family do, or -1. */
+export function addressNumber(text: string): number {
+  const bytes = text.includes(":") ? parseIpv6(text) : parseIpv4(text);
+  if (bytes === null) return -1;
   const view = new DataView(bytes.buffer, bytes.byteOffset);
-  return isIpv6
-    ? { family: 6, high: view.getUint32(0), low: view.getUint32(4), prefixBits: IPV6_BITS }
-    : { family: 4, high: view.getUint32(0), low: 0, prefixBits: IPV4_BITS };
+  const high = view.getUint32(0);
+  return bytes.length === 4 ? high : high * 2 ** 21 + (view.getUint32(4) >>> 11);
 }
 
-function maskTo({ family, high, low }: Network, prefixBits: number): Network {
-  return {
-    family,
-    high: maskWord(high, prefixBits),
-    low: maskWord(low, prefixBits - 32),
-    prefixBits,
-  };
+/** A network and what it stands for. */
+export interface NetworkClaim {
+  readonly network: Network;
+  readonly value: number;
 }
 
-/** Keeps the `bits` leading bits of a 32-bit word; none when `bits` is below 1. */
-function maskWord(word: number, bits: number): number {
-  if (bits <= 0) return 0;
-  return bits >= 32 ? word : (word & (-1 << (32 - bits))) >>> 0;
-}
-
-/** Longest prefix match over a few hundred networks: one map for each length in use. */
+/** Longest prefix match over a few hundred networks: two binary searches, whatever they hold. */
 export class NetworkTable {
-  /** By family and length, the longest first. */
-  readonly #tables: { family: 4 | 6; bits: number; values: Map<number, number> }[] = [];
+  readonly #families: Readonly<Record<4 | 6, Runs>>;
 
-  /** A network given before gives way. */
-  set(network: Network, value: number): void {
-    this.#tableOf(network).set(keyOf(network), value);
+  /** @param claims of equal networks, the last counts */
+  constructor(claims: readonly NetworkClaim[]) {
+    const runsOf = (family: 4 | 6) =>
+      new Runs(claims.filter(({ network }) => network.family === family));
+    this.#families = { 4: runsOf(4), 6: runsOf(6) };
   }
 
   /** The value of the longest network that holds `address`, or -1. */
   get(address: string): number {
-    const host = parseAddress(address);
-    if (host === null) return -1;
-    for (const { family, bits, values } of this.#tables) {
-      const value = family === host.family ? values.get(keyOf(maskTo(host, bits))) : undefined;
-      if (value !== undefined) return value;
-    }
-    return -1;
-  }
-
-  #tableOf({ family, prefixBits }: Network): Map<number, number> {
-    const found = this.#tables.find(
-      (table) => table.family === family && table.bits === prefixBits,
-    );
-    if (found !== undefined) return found.values;
-    const values = new Map<number, number>();
-    this.#tables.push({ family, bits: prefixBits, values });
-    this.#tables.sort((a, b) => b.bits - a.bits);
-    return values;
+    const number = addressNumber(address);
+    return number === -1 ? -1 : this.#families[address.includes(":") ? 6 : 4].get(number);
   }
 }
 
-/** Exact for IPv4 and for IPv6 down to /53, which is longer than what an operator announces (/48). */
-function keyOf({ high, low }: Network): number {
-  return high * 2 ** 21 + (low >>> 11);
+/** Addresses of one family, cut where what holds them changes. */
+class Runs {
+  /** The first address of each run, ascending. */
+  readonly #starts: Float64Array;
+  readonly #values: Int32Array;
+
+  constructor(claims: readonly NetworkClaim[]) {
+    const cuts = claims.flatMap(({ network }) => [network.first, network.last + 1]);
+    this.#starts = Float64Array.from([...new Set([0, ...cuts])]).sort();
+    this.#values = Int32Array.from(this.#starts, (start) => longest(claims, start));
+  }
+
+  get(number: number): number {
+    let low = 0;
+    let high = this.#starts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (this.#starts[middle]! <= number) low = middle;
+      else high = middle - 1;
+    }
+    return this.#values[low]!;
+  }
+}
+
+function longest(claims: readonly NetworkClaim[], number: number): number {
+  let best: NetworkClaim | null = null;
+  for (const claim of claims) {
+    const { first, last, prefixBits } = claim.network;
+    const isHolder = number >= first && number <= last;
+    if (isHolder && prefixBits >= (best?.network.prefixBits ?? 0)) best = claim;
+  }
+  return best?.value ?? -1;
 }
