@@ -195,7 +195,7 @@ export const FLOW_SCHEMA = z
         wholeNumber(1, 100),
       ),
       logLevel: setting(
-        "The least a message of the flow plane must matter to be written.",
+        "The least a message of the flow plane must matter to be written; log.level is for all others.",
         "info",
         z.enum(FLOW_LOG_LEVELS, FLOW_LOG_LEVELS.join(", ")),
       ),
