@@ -213,6 +213,18 @@ describe("a client's hello", () => {
     expect(readAll([first, second]).hellos[1]?.serverName).toBe("media.example.net");
   });
 
+  test("is found behind padding of any length", () => {
+    const padding = new Array(700).fill(0);
+    const frames = [
+      ...padding,
+      1,
+      ...padding,
+      ...cryptoFrame(0, clientHello({ serverName: "a.b" })),
+    ];
+    const packet = initialPacket({ version: "v1", connectionId, frames });
+    expect(readAll([packet]).hellos[0]?.serverName).toBe("a.b");
+  });
+
   test("is not looked for in what a server sends", () => {
     const packet = initialPacket({
       ...{ version: "v1", connectionId, side: "server in" },

@@ -254,6 +254,13 @@ describe("names from DNS", () => {
     }
   });
 
+  test("asked and told by multicast leave open who the client is", () => {
+    const host: Side = { address: CLIENT.address, port: 5353 };
+    const group: Side = { address: [224, 0, 0, 251], port: 5353 };
+    const flow = onlyFlow([udp(host, group, dnsAnswer("tv.local"))]);
+    expect(flow).toMatchObject({ client: "192.0.2.10", clue: "first", dnsQuestion: "tv.local" });
+  });
+
   test("name a flow whose server spoke first", () => {
     const { ends } = run(captureOf([told, udp({ ...SERVER, port: 9_000 }, CLIENT, [1])]));
     expect(ends.at(-1)?.dnsName).toBe("game.example");
@@ -380,6 +387,48 @@ describe("news", () => {
       ]),
     );
     expect(anew.ends.map(({ serverName }) => serverName)).toEqual(["app.example.com", "b.example"]);
+  });
+});
+
+describe("a flow that ends half-read", () => {
+  /** Both halves of two hellos, taking turns, on two flows begun after another one ended. */
+  function namesOf(before: number[], halves: readonly (readonly number[])[]): (string | null)[] {
+    const { tap, told } = tapWith({ streamsMax: 2, idleMs: 1_000 });
+    const frames = [before, ...halves].map((packet, i) => ({
+      ...{ atMs: 1e12 + (i === 0 ? 0 : 5_000 + i), frame: ethernet(packet) },
+    }));
+    tap.push(pcap(frames));
+    tap.finish();
+    return told.filter(({ news }) => news === "end").map(({ flow }) => flow.serverName);
+  }
+  const sides = [1, 2, 3].map((n): Side => ({ ...CLIENT, port: 20_000 + n }));
+
+  test("gives back its place among those that are put in order: TLS", () => {
+    const half = (side: Side, part: 0 | 1) =>
+      part === 0
+        ? tcp(side, SERVER, 1, ACK, hello.slice(0, 500))
+        : tcp(side, SERVER, 501, ACK, hello.slice(500));
+    const [one, two, three] = [sides[0]!, sides[1]!, sides[2]!];
+    const halves = [half(two, 0), half(three, 0), half(two, 1), half(three, 1)];
+    const name = "app.example.com";
+    expect(namesOf(half(one, 0), halves)).toEqual([null, name, name]);
+  });
+
+  test("gives back its place among those that are put in order: QUIC", () => {
+    const handshake = clientHello({ serverName: "q.example", paddingBytes: 400 });
+    const half = (side: Side, part: 0 | 1) => {
+      const frames = cryptoFrame(
+        ...([
+          [0, handshake.slice(0, 300)],
+          [300, handshake.slice(300)],
+        ][part] as [number, number[]]),
+      );
+      const connectionId = Uint8Array.of(side.port & 0xff);
+      return udp(side, SERVER, initialPacket({ version: "v1", connectionId, frames }));
+    };
+    const [one, two, three] = [sides[0]!, sides[1]!, sides[2]!];
+    const halves = [half(two, 0), half(three, 0), half(two, 1), half(three, 1)];
+    expect(namesOf(half(one, 0), halves)).toEqual([null, "q.example", "q.example"]);
   });
 });
 
