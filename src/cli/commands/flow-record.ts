@@ -10,7 +10,7 @@ import type { AddCommand } from "../session.ts";
 const SECONDS_MAX = 86_400;
 
 const HELP = `
-A line of JSON for each thing the loop is told, about 1.5 KB ten times a second. It ends with
+A line of JSON for each thing the loop is told, about 1.7 KB ten times a second. It ends with
 Ctrl-C or after --seconds; what was written by then can be replayed.
 
 Examples:
