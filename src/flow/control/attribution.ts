@@ -40,8 +40,11 @@ function suspicion(
   const { direction, traffic, loaded } = controller;
   if (!loaded) return 0;
   // A rate that was proven does not become too high by a little delay.
-  if (controller.proven && !severe) return 1;
-  if (direction === "download") return traffic.unqueued && fits(controller, risenSinceMs) ? 2 : 1;
+  if (controller.proven && !controller.atCapacity && !severe) return 1;
+  if (direction === "download") {
+    const held = traffic.unqueued || controller.atCapacity;
+    return held && fits(controller, risenSinceMs) ? 2 : 1;
+  }
   return traffic.queued || fits(controller, risenSinceMs) ? 2 : 1;
 }
 
@@ -92,6 +95,7 @@ function prime(
   if (upload.exploring && !tooSteep(upload, facts.slope)) return "upload";
   if (download.exploring && down === 2 && !tooSteep(download, facts.slope)) return "download";
   if (down !== up) return down > up ? "download" : "upload";
+  if (download.atCapacity !== upload.atCapacity) return download.atCapacity ? "download" : "upload";
   return upload.guilt(facts.atMs) > download.guilt(facts.atMs) ? "upload" : "download";
 }
 

@@ -38,6 +38,7 @@ const EFFECT_MS = 150;
 const SETTLE_SHARE = 0.96;
 /** Up to this share of the capacity met there is nothing to find out. */
 const KNOWN_SHARE = 0.98;
+const AT_CAPACITY_SHARE = 0.985;
 /** The capacity met is believed so long. */
 const KNOWN_MS = 30_000;
 /** After a drain, before looking for more; less where the capacity changes all the time. */
@@ -109,8 +110,9 @@ export class DirectionController {
   #provenKbit = 0;
   #stableKbit: number;
   #probeNotBeforeMs = Number.NEGATIVE_INFINITY;
-  /** The delay when the probe under way began. */
+  /** The delay and the rate when the probe under way began. */
   #probeDeltaMs = 0;
+  #probeFromKbit = 0;
   #idleSinceMs: number | null = null;
   #idleStepMs = 0;
   #vainCuts = 0;
@@ -140,6 +142,11 @@ export class DirectionController {
 
   get phase(): Phase {
     return this.#phase;
+  }
+
+  /** Whether the rate is about what the line carried when it was last met: a little more is too much. */
+  get atCapacity(): boolean {
+    return this.#capacityKbit !== null && this.#rateKbit >= AT_CAPACITY_SHARE * this.#capacityKbit;
   }
 
   /** Whether the rate was in full use for a while without delay. */
@@ -266,7 +273,7 @@ export class DirectionController {
     this.#drain = {
       cause,
       cuts: (this.#drain?.cuts ?? 0) + 1,
-      fromKbit: this.#drain?.fromKbit ?? this.#rateKbit,
+      fromKbit: this.#drain?.fromKbit ?? (this.exploring ? this.#probeFromKbit : this.#rateKbit),
       capacityKbit: this.#drain?.capacityKbit ?? this.#capacityKbit,
       startMs: atMs,
       deltaMs,
@@ -375,9 +382,14 @@ export class DirectionController {
     const nearKnown = this.#rateKbit < NEAR_KNOWN_SHARE * knownKbit;
     const stepShare = this.#steering.step(deltaMs, facts.slope, nearKnown, this.#restlessness);
     if (stepShare <= 0) return null;
-    if (this.#phase !== "probe") this.#probeDeltaMs = deltaMs;
-    this.#phase = "probe";
+    if (this.#phase !== "probe") this.#beginProbe(deltaMs);
     return this.#move("raise", "probe-up", this.#rateKbit * (1 + stepShare));
+  }
+
+  #beginProbe(deltaMs: number): void {
+    this.#phase = "probe";
+    this.#probeDeltaMs = deltaMs;
+    this.#probeFromKbit = this.#rateKbit;
   }
 
   /** 0: the capacity stays as it is; 1: it is another each time. */
