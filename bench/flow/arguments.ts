@@ -2,6 +2,7 @@
 
 import { basename } from "node:path";
 import { parseArgs } from "node:util";
+import type { GuestClock } from "../../tests/lab/qemu.ts";
 import { BUILT_IN, type Guest } from "./contestants.ts";
 import { DEFAULT_TRACES } from "./plan.ts";
 
@@ -13,6 +14,8 @@ export interface BenchArguments {
   readonly repeats: number;
   readonly quick: boolean;
   readonly seed: bigint;
+  /** What the guest's time goes by; the host's clock wants a quiet machine. */
+  readonly clock: GuestClock;
   readonly out: string;
   /** Only read what is in `out` again, and write the report anew. */
   readonly reportOnly: boolean;
@@ -29,6 +32,8 @@ A broken run continues where it stopped when it is started again with the same -
   --repeats N                   how often each contestant plays each line; 1
   --quick                       the first 30 seconds of each line only
   --seed N                      the order of the runs, and the bootstrap; 1
+  --clock instructions|host     what the guest's time goes by: its own instructions, a nanosecond
+                                each, whatever else this machine does; or this machine's clock
   --out FOLDER                  raw logs and report; bench/flow/results, with --quick results-quick
   --report                      measure nothing, write the report of --out anew`;
 
@@ -46,6 +51,7 @@ export function readArguments(args: readonly string[]): BenchArguments | string 
         repeats: { type: "string", default: "1" },
         quick: { type: "boolean", default: false },
         seed: { type: "string", default: "1" },
+        clock: { type: "string", default: "instructions" },
         out: { type: "string" },
         report: { type: "boolean", default: false },
       },
@@ -68,6 +74,10 @@ export function readArguments(args: readonly string[]): BenchArguments | string 
     return `--repeats is a number from 1 to 100; found ${values.repeats}`;
   }
   if (!/^\d{1,18}$/.test(values.seed as string)) return `--seed is a number; found ${values.seed}`;
+  const { clock } = values;
+  if (clock !== "instructions" && clock !== "host") {
+    return `--clock is instructions or host; found ${clock}`;
+  }
   const others = guests as Guest[];
   return {
     help: values.help as boolean,
@@ -77,6 +87,7 @@ export function readArguments(args: readonly string[]): BenchArguments | string 
     repeats,
     quick: values.quick as boolean,
     seed: BigInt(values.seed as string),
+    clock,
     // The beginning of a line is not its whole: quick figures never mix with others.
     out:
       (values.out as string | undefined) ??

@@ -3,7 +3,8 @@
 
 import { type LinkTrace, type TraceDirection, traceMean } from "../../sim/link-traces.ts";
 import { DAEMON_ENVIRONMENT, DAEMON_NODE_FLAGS } from "../../src/daemon/runtime-flags.ts";
-import { IFB_DEVICE, REFLECTORS, WAN_DEVICE } from "./line.ts";
+import { ROUTER } from "../../tests/lab/topology.ts";
+import { IFB_DEVICE, REFLECTORS } from "./line.ts";
 import type { ContestantSpec, RatePair } from "./run-spec.ts";
 
 /** Room below the capacity, so that the queue stays in CAKE. */
@@ -73,7 +74,7 @@ export function mycoSettings(name: string, trace: LinkTrace): string {
     mesh: { enabled: false },
     flow: {
       enabled: true,
-      egressIface: WAN_DEVICE,
+      egressIface: ROUTER.wan,
       download: rates(trace.download),
       upload: rates(trace.upload),
       reflectors: REFLECTORS,
@@ -102,7 +103,7 @@ function guestProgram(name: string, trace: LinkTrace): ContestantSpec["program"]
   const { download, upload } = trace;
   const rates = [download.minKbit, download.baseKbit, download.maxKbit].map(String);
   return {
-    argv: [`${GUEST_FOLDER}/${name}`, IFB_DEVICE, WAN_DEVICE, ...rates],
+    argv: [`${GUEST_FOLDER}/${name}`, IFB_DEVICE, ROUTER.wan, ...rates],
     environment: {
       DL_MIN_KBIT: rates[0]!,
       DL_BASE_KBIT: rates[1]!,

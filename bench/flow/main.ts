@@ -76,13 +76,14 @@ async function play(
   const brought = bring(options);
   const laboratory = await Laboratory.open({ root, say });
   const guests = await laboratory.guests({
-    line: { memoryMiB: GUEST_MEMORY_MIB, clock: "instructions" },
+    line: { memoryMiB: GUEST_MEMORY_MIB, clock: options.clock },
   });
   try {
     const guest = guests.machines.line;
     guest.start();
     await sleep(SPAWN_MS);
-    if (!favourChildren()) say("without root the guest gets no priority, and takes longer");
+    if (!favourChildren(options.clock === "instructions"))
+      say("without root the guest gets no priority, and takes longer");
     await guests.startAll();
     await guest.copyFromHost(brought, GUEST_FOLDER);
     await guest.succeed(ownNode());

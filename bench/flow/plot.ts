@@ -25,7 +25,7 @@ interface Scale {
 
 const WIDTH = 1_180;
 const HEIGHT = 680;
-const RTT_PANEL: Panel = { x: 70, y: 70, width: 1_080, height: 190 };
+const RTT_PANEL: Panel = { x: 70, y: 84, width: 1_080, height: 180 };
 const PANEL_TOP = 310;
 const PANEL_HEIGHT = 310;
 const DOWNLOAD_PANEL: Panel = { x: 70, y: PANEL_TOP, width: 510, height: PANEL_HEIGHT };
@@ -110,7 +110,7 @@ function ratePanel(
 ): string[] {
   const capacity = runs[0]!.series[direction].capacity;
   const durationMs = runs[0]!.series.durationMs;
-  const topKbit = 1.25 * Math.max(1, ...capacity.map((level) => level.value));
+  const topKbit = roundTop(1.2 * Math.max(1, ...capacity.map((level) => level.value)));
   const scale: Scale = { panel, durationMs, share: (kbit) => Math.min(1, kbit / topKbit) };
   const ticks = Array.from(
     { length: GRID_LINES + 1 },
@@ -128,6 +128,12 @@ function ratePanel(
     ...curves,
     polyline(stairs(capacity, durationMs), scale, "#000", 1.2, 'stroke-dasharray="4 3"'),
   ];
+}
+
+/** The next number whose quarters are easy to read. */
+function roundTop(kbit: number): number {
+  const unit = 10 ** Math.floor(Math.log10(kbit)) / 2.5;
+  return Math.ceil(kbit / unit) * unit;
 }
 
 /** The median of three, so that a late line of a log is no spike. */

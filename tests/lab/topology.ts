@@ -206,16 +206,21 @@ export interface PathOptions {
   readonly lossPercent?: number;
   /** What the bad reflectors' answers take longer. */
   readonly badReflectorMs?: number;
+  /** What the way back from them loses; as much as the others by default. */
+  readonly badReflectorLossPercent?: number;
 }
 
 /** Lines for `tc -n path -batch -` that change the path. */
-export function pathBatch({ rttMs, lossPercent = 0, badReflectorMs = 0 }: PathOptions): string {
-  const netem = (delayMs: number): string =>
-    `netem delay ${delayMs}ms loss ${lossPercent}% limit ${NETEM_PACKETS}`;
+export function pathBatch(options: PathOptions): string {
+  const { rttMs, lossPercent = 0, badReflectorMs = 0 } = options;
+  const { badReflectorLossPercent = lossPercent } = options;
+  const netem = (delayMs: number, loss: number): string =>
+    `netem delay ${delayMs}ms loss ${loss}% limit ${NETEM_PACKETS}`;
+  const badMs = rttMs / 2 + badReflectorMs;
   return [
-    `qdisc change dev far0 root handle 10: ${netem(rttMs / 2)}`,
-    `qdisc change dev near0 parent 1:1 handle 10: ${netem(rttMs / 2)}`,
-    `qdisc change dev near0 parent 1:2 handle 20: ${netem(rttMs / 2 + badReflectorMs)}`,
+    `qdisc change dev far0 root handle 10: ${netem(rttMs / 2, lossPercent)}`,
+    `qdisc change dev near0 parent 1:1 handle 10: ${netem(rttMs / 2, lossPercent)}`,
+    `qdisc change dev near0 parent 1:2 handle 20: ${netem(badMs, badReflectorLossPercent)}`,
     "",
   ].join("\n");
 }

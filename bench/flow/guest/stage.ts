@@ -15,14 +15,13 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { type LinkTrace, traceValue } from "../../../sim/link-traces.ts";
+import { SERVER } from "../../../tests/lab/topology.ts";
 import {
-  badReflectorCommand,
   cakeCommands,
   cakeScript,
-  capacityCommands,
-  LOAD_ADDRESS,
+  isOutage,
+  lineCommands,
   pathCommands,
-  REFLECTORS,
   topologyScript,
 } from "../line.ts";
 import type { Mark, RunSpec } from "../run-spec.ts";
@@ -35,6 +34,7 @@ const USAGE_EVERY_MS = 2_000;
 const LAG_EVERY_MS = 100;
 const STOP_GRACE_MS = 6_000;
 const LOAD_INTERVAL_SECONDS = 0.5;
+const LOAD_BLOCK = "16K";
 const DOWNLOAD_PORT = 5201;
 const UPLOAD_PORT = 5202;
 
@@ -85,7 +85,7 @@ function prepare(): void {
   execFileSync("sh", ["-c", topologyScript(trace)], { stdio: ["ignore", "inherit", "inherit"] });
   const { cake } = contestant;
   if (cake === null) return;
-  const script = cakeScript(cake.downloadKbit, cake.uploadKbit);
+  const script = cakeScript(cake);
   execFileSync("sh", ["-c", script], { stdio: ["ignore", "inherit", "inherit"] });
 }
 
@@ -122,32 +122,22 @@ function applyStep(
   path: ChildProcess,
   router: ChildProcess,
 ): void {
-  const downloadKbit = traceValue(of.download.capacityKbit, atMs);
-  const uploadKbit = traceValue(of.upload.capacityKbit, atMs);
-  const pathRttMs = traceValue(of.pathRttMs, atMs);
-  const passes = downloadKbit > 0 || uploadKbit > 0;
-  if (passes) {
-    line.stdin!.write(
-      capacityCommands("download", downloadKbit, of.fifoMs) +
-        capacityCommands("upload", uploadKbit, of.fifoMs),
-    );
+  // Of a line that is gone nothing is changed: it comes back as it went.
+  if (!isOutage(of, atMs)) {
+    line.stdin!.write(lineCommands(of, atMs));
+    const share = contestant.followCapacityShare;
+    if (share !== null) router.stdin!.write(cakeCommands(of, atMs, share));
   }
-  const share = contestant.followCapacityShare;
-  if (share !== null && passes) {
-    router.stdin!.write(
-      cakeCommands(Math.round(downloadKbit * share), Math.round(uploadKbit * share)),
-    );
-  }
-  const bad = of.badReflector !== null && atMs >= of.badReflector.fromMs ? of.badReflector : null;
-  const pathText =
-    pathCommands(
-      pathRttMs,
-      passes,
-      bad === null ? null : { extraMs: bad.extraMs, lossPercent: 100 / bad.lossOneIn },
-    ) + (bad === null ? "" : badReflectorCommand(REFLECTORS[bad.index]!));
+  const pathText = pathCommands(of, atMs);
   if (pathText !== lastPath) path.stdin!.write(pathText);
   lastPath = pathText;
-  mark({ kind: "line", atMs: Date.now(), downloadKbit, uploadKbit, pathRttMs });
+  mark({
+    kind: "line",
+    atMs: Date.now(),
+    downloadKbit: traceValue(of.download.capacityKbit, atMs),
+    uploadKbit: traceValue(of.upload.capacityKbit, atMs),
+    pathRttMs: traceValue(of.pathRttMs, atMs),
+  });
 }
 
 /** The program enters its cgroup before it becomes itself, so that every page and tick is charged to it. */
@@ -187,7 +177,7 @@ async function stopContestant(program: ChildProcess): Promise<void> {
 function startProbes(): void {
   logged("ping.log", "client", "fping", [
     ...["-D", "-l", "-p", `${PROBE_EVERY_MS}`, "-t", `${PROBE_TIMEOUT_MS}`],
-    LOAD_ADDRESS,
+    SERVER.address4,
   ]);
 }
 
@@ -204,14 +194,16 @@ function startVoice(): void {
     ["server", "answer"],
     ["client", "call"],
   ] as const) {
-    const args = [script, role, LOAD_ADDRESS, `${VOICE_PORT}`, `${VOICE_SSRC[role]}`];
+    const args = [script, role, SERVER.address4, `${VOICE_PORT}`, `${VOICE_SSRC[role]}`];
     logged(`voice-${role}.log`, namespace, "python3", args);
   }
 }
 
 function startLoad(): void {
   const seconds = `${Math.ceil(trace.durationMs / 1_000) + 2}`;
+  // iperf3 counts whole blocks: small ones, so that half a second of a slow line has many.
   const common = ["-i", `${LOAD_INTERVAL_SECONDS}`, "--forceflush", "-f", "k"];
+  const block = ["-l", LOAD_BLOCK];
   for (const [direction, flows, port, reverse] of [
     ["download", trace.download.tcpFlows, DOWNLOAD_PORT, ["-R"]],
     ["upload", trace.upload.tcpFlows, UPLOAD_PORT, []],
@@ -219,8 +211,9 @@ function startLoad(): void {
     if (flows === 0) continue;
     const server = ["-s", "-1", "-p", `${port}`, ...common];
     const client = [
-      ...["-c", LOAD_ADDRESS, "-p", `${port}`, "-P", `${flows}`, "-t", seconds],
+      ...["-c", SERVER.address4, "-p", `${port}`, "-P", `${flows}`, "-t", seconds],
       ...reverse,
+      ...block,
       ...common,
     ];
     const isDownload = direction === "download";
