@@ -246,7 +246,7 @@ export class FlowLoop {
     if (this.#settings.mode === "shadow" || !this.#guard.canAct) return;
     for (const direction of DIRECTIONS) {
       const readBackKbit = sample[direction]?.shaper?.rateKbit;
-      if (readBackKbit === undefined) continue;
+      if (readBackKbit === undefined || this.#wanted[direction] !== null) continue;
       const { rateKbit } = this.#directions[direction];
       if (!this.#checks[direction].drifted(sample.atMs, readBackKbit, rateKbit)) continue;
       this.#rollBack(sample.atMs, direction, "rate-drift", { readBackKbit });
