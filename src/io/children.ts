@@ -1,7 +1,7 @@
 // Long-lived programs of the flow plane, each leader of a group of its own, so that Ctrl-C reaches
 // the daemon alone, and none outlives the daemon, whatever ends it.
 
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import {
   accessSync,
   closeSync,
@@ -30,6 +30,7 @@ import type {
   Children,
   RunResult,
 } from "../kernel/system-ports.ts";
+import { DeathWatch } from "./death-watch.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import { PipePool, type PooledPipe } from "./pipe-pool.ts";
 import {
@@ -62,17 +63,9 @@ const SYSTEM_PATH = [
 const MARKER_NAME = "MYCO_CHILD";
 const MARKER_VALUE = "flow";
 
-/**
- * Ends the program when the other end of descriptor 3 closes, which only the daemon holds. The
- * program keeps the shell's pid; the watcher is a shell asleep in `read`.
- */
-const WATCHER = '(read -r _ <&3; kill -KILL $$) </dev/null >/dev/null 2>&1 & exec "$0" "$@" 3<&-';
-
 export interface SystemChildrenOptions {
   /** Of the daemon's own: notes of what runs, and the pipes' names. Null: neither; nothing is polled then. */
   readonly stateDir: string | null;
-  /** How children learn that the daemon is gone; by default the first that this machine has. */
-  readonly deathWatch?: "setpriv" | "watcher";
 }
 
 /** The pipes of a polled child. */
@@ -85,13 +78,12 @@ const NOT_STARTED: Child = { pid: null, write: () => false, poll: () => {}, end:
 
 export class SystemChildren implements Children {
   readonly #notesDir: string | null;
-  readonly #deathWatch: "setpriv" | "watcher";
+  readonly #deathWatch = new DeathWatch(SYSTEM_PATH);
   readonly #pipes: PipePool | null;
 
   /** Ends what an earlier daemon on the same `stateDir` left running. */
   constructor(options: SystemChildrenOptions) {
     this.#notesDir = options.stateDir === null ? null : join(options.stateDir, "children");
-    this.#deathWatch = options.deathWatch ?? (hasSetpriv() ? "setpriv" : "watcher");
     this.#pipes = this.#notesDir === null ? null : takeFolder(this.#notesDir);
   }
 
@@ -140,22 +132,14 @@ export class SystemChildren implements Children {
     args: readonly string[],
     stdio: readonly ["pipe" | number, "pipe" | number],
   ): ChildProcess {
-    const path = findProgram(program);
-    const watched =
-      this.#deathWatch === "setpriv"
-        ? ["setpriv", "--pdeathsig", "SIGKILL", path, ...args]
-        : ["sh", "-c", WATCHER, path, ...args];
-    const process = spawn(watched[0] as string, watched.slice(1), {
+    const process = spawn(findProgram(program), [...args], {
       cwd: "/",
       env: { PATH: SYSTEM_PATH, LC_ALL: "C", [MARKER_NAME]: MARKER_VALUE },
       detached: true,
-      stdio: [...stdio, "pipe", this.#deathWatch === "watcher" ? "pipe" : "ignore"],
+      stdio: [...stdio, "pipe"],
     });
     // A child that has ended, or never was, reads nothing: its exit tells.
     process.stdin?.on("error", () => {});
-    const lifeline = process.stdio[3];
-    lifeline?.on("error", () => {});
-    process.once("exit", () => lifeline?.destroy());
     return process;
   }
 
@@ -176,16 +160,22 @@ export class SystemChildren implements Children {
     this.#pipes?.close(pipes.output);
   }
 
+  /** For the shell that ends it should the daemon die, and for a later daemon should both. */
   #note(process: ChildProcess): void {
-    if (this.#notesDir === null || process.pid === undefined) return;
-    const note = join(this.#notesDir, `${process.pid}.json`);
-    noteGroup(note, process.pid, `${MARKER_NAME}=${MARKER_VALUE}`, 0);
-    process.once("exit", () => forgetGroup(note));
+    const { pid } = process;
+    if (pid === undefined) return;
+    const note = this.#notesDir === null ? null : join(this.#notesDir, `${pid}.json`);
+    this.#deathWatch.add(pid);
+    if (note !== null) noteGroup(note, pid, `${MARKER_NAME}=${MARKER_VALUE}`, 0);
+    process.once("exit", () => {
+      this.#deathWatch.remove(pid);
+      if (note !== null) forgetGroup(note);
+    });
   }
 }
 
 /**
- * The path of `program`, so that a missing one is told as such and not as a failure of what watches it.
+ * The path of `program`, looked for in `SYSTEM_PATH` unless it is one.
  * @throws a system error: ENOENT, EACCES
  */
 export function findProgram(program: string): string {
@@ -203,12 +193,6 @@ export function findProgram(program: string): string {
     }
   }
   throw Object.assign(new Error(`there is no ${program}`), { code: "ENOENT" });
-}
-
-/** util-linux has it; BusyBox has a setpriv without this option. */
-function hasSetpriv(): boolean {
-  const args = ["--pdeathsig", "SIGKILL", "true"];
-  return spawnSync("setpriv", args, { env: { PATH: SYSTEM_PATH }, stdio: "ignore" }).status === 0;
 }
 
 /** Ends the children of an earlier daemon, and makes the folder this one's. */

@@ -26,11 +26,10 @@ interface Ended {
 function runShell(
   script: string,
   options: { during?: (child: Child) => void; command?: Partial<ChildCommand> } = {},
-  starter = children,
 ): Promise<Ended> {
   return new Promise((resolve) => {
     const lines: string[] = [];
-    const child = starter.start(
+    const child = children.start(
       { program: "sh", args: ["-c", script], lineBytesMax: 1_000, ...options.command },
       {
         onLine: (stream, line) => {
@@ -64,11 +63,9 @@ function bundleDoomedDaemon(): string {
   return outfile;
 }
 
-describe.each(["setpriv", "watcher"] as const)("a child watched by %s", (deathWatch) => {
-  const watched = new SystemChildren({ stateDir: null, deathWatch });
-
+describe("a child", () => {
   test("tells its lines of both streams, the last one without an end too, then how it ended", async () => {
-    const ended = await runShell("echo one; echo two >&2; printf three; exit 7", {}, watched);
+    const ended = await runShell("echo one; echo two >&2; printf three; exit 7");
     expect(ended.lines.sort()).toEqual(["! two", "one", "three"]);
     expect(ended.how).toBe("exited with code 7");
   });
@@ -77,22 +74,20 @@ describe.each(["setpriv", "watcher"] as const)("a child watched by %s", (deathWa
     const during = (child: Child): void => {
       expect(child.write("hello\n")).toBe(true);
     };
-    const ended = await runShell("echo ready; read -r word; echo got $word", { during }, watched);
+    const ended = await runShell("echo ready; read -r word; echo got $word", { during });
     expect(ended.lines).toEqual(["ready", "got hello"]);
   });
 
   test("ends when asked to, and is killed when it will not", async () => {
-    const polite = await runShell("echo up; exec sleep 60", { during: (c) => c.end() }, watched);
-    const stubborn = await runShell(
-      "trap '' TERM; echo up; while :; do sleep 1; done",
-      { during: (c) => c.end() },
-      watched,
-    );
+    const polite = await runShell("echo up; exec sleep 60", { during: (c) => c.end() });
+    const stubborn = await runShell("trap '' TERM; echo up; while :; do sleep 1; done", {
+      during: (c) => c.end(),
+    });
     expect([polite.how, stubborn.how]).toEqual(["was ended by SIGTERM", "was ended by SIGKILL"]);
   });
 
   test("dies when the daemon is killed, though it neither reads nor writes", async () => {
-    const daemon = spawn(process.execPath, [bundleDoomedDaemon(), deathWatch], {
+    const daemon = spawn(process.execPath, [bundleDoomedDaemon()], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     const pid = await new Promise<number>((resolve) => {

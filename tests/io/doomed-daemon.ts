@@ -2,8 +2,7 @@
 
 import { SystemChildren } from "../../src/io/children.ts";
 
-const deathWatch = process.argv[2] === "watcher" ? "watcher" : "setpriv";
-const children = new SystemChildren({ stateDir: null, deathWatch });
+const children = new SystemChildren({ stateDir: null });
 const child = children.start(
   { program: "sleep", args: ["60"], lineBytesMax: 100 },
   { onExit: () => {} },
