@@ -299,11 +299,11 @@ export class DirectionController {
   }
 
   #meet(atMs: number, capacityKbit: number): void {
-    const beforeKbit = this.#capacityKbit ?? capacityKbit;
-    this.#volatility.add(Math.abs(Math.log(capacityKbit / beforeKbit)));
-    this.#capacityKbit = clamp(capacityKbit, this.#bounds.minKbit, this.#bounds.maxKbit);
+    const metKbit = clamp(capacityKbit, this.#bounds.minKbit, this.#bounds.maxKbit);
+    this.#volatility.add(Math.abs(Math.log(metKbit / (this.#capacityKbit ?? metKbit))));
+    this.#capacityKbit = metKbit;
     this.#capacityAtMs = atMs;
-    this.#provenKbit = Math.min(this.#provenKbit, this.#capacityKbit);
+    this.#provenKbit = Math.min(this.#provenKbit, metKbit);
   }
 
   #whileDraining(facts: DelayFacts, drain: Drain, charge: Charge): Move | null {

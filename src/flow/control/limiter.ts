@@ -1,5 +1,6 @@
 // How often, and how far at once, one direction's rate may change.
 
+import { assert } from "../../kernel/assert.ts";
 import type { BandwidthSettings, FlowSettings } from "../../schema/flow-settings.ts";
 
 export type StepSettings = Pick<
@@ -41,6 +42,7 @@ export class ChangeLimiter {
 
   /** The rate nearest to `toKbit` that one change from `fromKbit` may reach; min and max come first. */
   bound(fromKbit: number, toKbit: number): number {
+    assert(Number.isFinite(fromKbit) && Number.isFinite(toKbit), "a rate is a number");
     const { stepUpPercent, stepDownPercent } = this.#settings;
     const { minKbit, maxKbit } = this.#bounds;
     const highest = Math.floor(fromKbit * (1 + stepUpPercent / 100));
