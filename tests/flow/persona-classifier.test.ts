@@ -99,10 +99,34 @@ describe("the sign that decides", () => {
   });
 
   test("a tunnel is recognised, to be left alone", () => {
-    const key = { protocol: UDP, serverPort: 51_820 };
+    const key = { protocol: UDP, serverPort: 40_123 };
     const talk = { fromClient: voice, fromServer: voice };
     expect(classify({ key, payload: "wireguard", ...talk }).service).toBe("unknown");
     expect(classify({ key, ...talk }).service).not.toBe("unknown");
+  });
+});
+
+describe("what shows no name", () => {
+  test.each([
+    ["tls", 8_443, "web_interactive"],
+    ["quic", 443, "web_interactive"],
+    ["http", 50_123, "web_interactive"],
+  ] as const)("%s on port %i is the web, with little trust", (application, serverPort, service) => {
+    const verdict = classify({ application, key: { serverPort } });
+    expect(verdict.service).toBe(service);
+    expect(verdict.confidence).toBeLessThan(0.6);
+  });
+
+  test("an exchange on UDP port 443 too small for QUIC is a system's question", () => {
+    const key = { protocol: UDP, serverPort: 443 };
+    expect(classify({ key }).service).toBe("system");
+    const full = direction({ packets: 4, sizeHistogram: histogram(0, 0, 0, 0, 0, 0, 0, 4) });
+    expect(classify({ key, fromServer: full }).service).toBe("web_interactive");
+  });
+
+  test("a system port that nobody claims is the system's", () => {
+    const verdict = classify({ key: { serverPort: 999 } });
+    expect(verdict).toMatchObject({ service: "system", confidence: 0.25, signals: ["port"] });
   });
 });
 

@@ -268,6 +268,7 @@ const TCP_EXAMPLES: readonly Example[] = [
   tcp("afp", [0, 4, ...be16(1), ...be32(0), ...be32(20), ...be32(0)], { serverPort: 548 }),
   tcp("ftp", ascii("220 ProFTPD Server ready\r\n"), { serverPort: 21 }),
   tcp("nntp", ascii("200 news.example.org ready\r\n"), { serverPort: 119 }),
+  tcp("webdav", ascii("PROPFIND /files/ HTTP/1.1\r\n")),
   tcp("ceph", ascii("ceph v027")),
   tcp("iscsi", [0x43, 0x87, ...zeros(46)], { serverPort: 3260 }),
   tcp("nfs", [...be32(0x80000028), ...rpcCall(100_003)], { serverPort: 2049 }),

@@ -18,6 +18,8 @@ const GAME_INTERVAL_MS = [8, 250] as const;
 const GAME_BYTES_MAX = 450;
 /** Shares of large packets that only pictures fill. */
 const PICTURE_SHARE = 0.4;
+/** A question and its answer, asked again once or twice. */
+const EXCHANGE_PACKETS_MAX = 6;
 /** A TCP transfer worth the name. */
 const BULK_BYTES = 400_000;
 
@@ -49,7 +51,16 @@ function guess(service: Service, confidence: number): BehaviourGuess {
   return { service, confidence: Math.min(confidence, BEHAVIOUR_CONFIDENCE_MAX) };
 }
 
+/** On the port of HTTP/3 without a QUIC handshake: seen from its middle, or encrypted DNS. */
+function guessUdp443(flow: FlowFeatures): BehaviourGuess {
+  const { fromClient, fromServer } = flow;
+  const isExchange = fromClient.packets + fromServer.packets <= EXCHANGE_PACKETS_MAX;
+  const isSmall = !hasFullPackets(fromClient) && !hasFullPackets(fromServer);
+  return isExchange && isSmall ? guess("system", 0.3) : guess("web_interactive", 0.3);
+}
+
 function guessUdp(flow: FlowFeatures): BehaviourGuess | null {
+  if (flow.key.serverPort === 443) return guessUdp443(flow);
   const { fromClient, fromServer, symmetry } = flow;
   const packets = fromClient.packets + fromServer.packets;
   if (packets < PACKETS_MIN) return null;
@@ -92,6 +103,11 @@ function shareAbove({ packets, sizeHistogram }: DirectionFeatures, boundBytes: n
     if (bin > 0 && PACKET_SIZE_BOUNDS[bin - 1]! >= boundBytes) above += sizeHistogram[bin]!;
   }
   return packets === 0 ? 0 : above / packets;
+}
+
+/** A client's first QUIC datagram fills 1,200 bytes (RFC 9000, 14.1), and so does data. */
+function hasFullPackets({ sizeHistogram }: DirectionFeatures): boolean {
+  return (sizeHistogram.at(-1) ?? 0) > 0;
 }
 
 /** Multicast of either family, and the limited broadcast: meant for everybody near. */

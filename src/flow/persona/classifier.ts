@@ -29,6 +29,11 @@ const UNKNOWN_NAME_CONFIDENCE = 0.5;
 const UNKNOWN_DNS_NAME_CONFIDENCE = 0.3;
 /** ECH shows the front's name, which many sites share. */
 const FRONT_NAME_TRUST = 0.5;
+/** A protocol of the web whose flow shows no name at all. */
+const NAMELESS_CONFIDENCE = { quic: 0.4, http: 0.35, tls: 0.2 } as const;
+/** IANA's system ports (RFC 6335), where the catalogue knows none. */
+const SYSTEM_PORTS_END = 1_024;
+const SYSTEM_PORT_CONFIDENCE = 0.25;
 const DNS_CONFIDENCE = 0.97;
 const WEB_PORTS = [80, 443, 8080, 8443];
 
@@ -123,6 +128,10 @@ export class Classifier {
       if (hit !== null) evidence.push(fromHit(signal, hit, TRUST.certificate));
       else evidence.push(this.#nameEvidence(signal, certificateName, TRUST.certificate, flow));
     }
+    if (flow.application !== null && flow.application !== "dns") {
+      const confidence = NAMELESS_CONFIDENCE[flow.application];
+      if (serverName === null) evidence.push({ signal, service: "web_interactive", confidence });
+    }
     const alpn = alpnMeaning(flow.alpn);
     if (alpn !== null) evidence.push({ signal, ...alpn });
     const agent = userAgent === null ? null : this.#catalog.byAgent(userAgent);
@@ -191,6 +200,9 @@ export class Classifier {
     const { protocol, client, clientPort, server, serverPort } = flow.key;
     const port = this.#catalog.byPort(protocol, serverPort);
     if (port !== null) evidence.push(fromHit("port", port, TRUST.port));
+    else if (serverPort < SYSTEM_PORTS_END && serverPort !== 443) {
+      evidence.push({ signal: "port", service: "system", confidence: SYSTEM_PORT_CONFIDENCE });
+    }
     const otherPort = this.#catalog.byPort(protocol, clientPort);
     if (otherPort !== null) evidence.push(fromHit("port", otherPort, TRUST.clientPort));
     const network = this.#catalog.byAddress(server) ?? this.#catalog.byAddress(client);

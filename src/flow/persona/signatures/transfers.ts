@@ -275,6 +275,9 @@ export const TRANSFERS_TCP: readonly Signature[] = [
   signature("afp", "bulk_dl", 0.85, isAfp),
   signature("ftp", "bulk_dl", 0.9, isFtp),
   signature("nntp", "bulk_dl", 0.75, isNntp),
+  signature("webdav", "file_sync", 0.7, (payload) => {
+    return beginsWithAny(payload, ["PROPFIND /", "MKCOL /", "PROPPATCH /", "REPORT /"]);
+  }),
   signature("ceph", "bulk_dl", 0.8, (payload) => begins(payload, "ceph v")),
   signature("iscsi", "bulk_dl", 0.75, isIscsi),
   signature("nfs", "bulk_dl", 0.85, (payload) => NFS_PROGRAMS.includes(rpcProgram(payload, 4))),
