@@ -152,9 +152,19 @@ export class FlowPlane {
     this.#loop = new FlowLoop(this.#settings, rates);
     this.#recorder = sink;
     sink(encodeHeader(this.#settings, rates));
+    this.#tellPresent();
     return () => {
       if (this.#recorder === sink) this.#recorder = null;
     };
+  }
+
+  /** A new loop hears how things stand. */
+  #tellPresent(): void {
+    const atMs = Math.round(this.#ports.clock.nowMs());
+    const { link, pingerAlive } = this.#line.status();
+    if (link !== null) this.#input({ kind: "link", atMs, state: link });
+    if (pingerAlive) return;
+    this.#input({ kind: "pinger", atMs, alive: false, reason: "the recording began without it" });
   }
 
   get #rates(): StartRates {

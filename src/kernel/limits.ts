@@ -263,7 +263,7 @@ export const DECISIONS_KEPT = 64;
 /** Seconds that its charts reach back. */
 export const FLOW_HISTORY_SECONDS = 120;
 /** How long one command of setting up or tidying up may take. */
-export const SET_UP_COMMAND_MS_MAX = 10_000;
+export const SET_UP_COMMAND_MS_MAX = 30_000;
 
 /** One file of the catalogue that a user adds. */
 export const CATALOG_FILE_BYTES_MAX = 256 * 1024;
