@@ -35,7 +35,8 @@ export class Steering {
     const error = Math.min((this.setPointMs - deltaMs) / this.setPointMs, 1);
     const rising = slope > SLOPE_NOISE ? slope : 0;
     const gain = PROPORTIONAL + RESTLESS * restlessness;
-    const output = gain * error + this.#integral - DERIVATIVE * rising;
+    // The wound integral counts for as much as there is room: none at the set-point.
+    const output = (gain + this.#integral) * error - DERIVATIVE * rising;
     if (output > 0 && rising === 0 && error > 0 && !held) {
       this.#integral = Math.min(this.#integral + INTEGRAL * error, INTEGRAL_MAX);
     }
