@@ -26,7 +26,7 @@ import type { EventLog } from "./event-log.ts";
 import type { FlightRecorder } from "./flight-recorder.ts";
 import { FlowRunner } from "./flow-runner.ts";
 import { flowProblems, lagProblems } from "./health.ts";
-import { MeshPlane } from "./mesh-plane.ts";
+import type { MeshPlane, MeshPlaneOptions } from "./mesh-plane.ts";
 
 const API_STOP_MS = 2_000;
 
@@ -74,7 +74,7 @@ export class RunningNode implements ApiBackend {
       return node.#daemonStatus();
     };
     const mesh = configuration.mesh.enabled
-      ? await MeshPlane.open({ configuration, events, hub, daemonStatus })
+      ? await openMesh({ configuration, events, hub, daemonStatus })
       : null;
     const unlock = mesh === null ? lockFolder(configuration.dataDir) : () => {};
     try {
@@ -266,6 +266,12 @@ export class RunningNode implements ApiBackend {
           : { mode: flow.mode, phase: flow.phase, device: flow.device, problem: flow.problem },
     };
   }
+}
+
+/** The mesh's code is loaded where it runs only. */
+async function openMesh(options: MeshPlaneOptions): Promise<MeshPlane> {
+  const { MeshPlane } = await import("./mesh-plane.ts");
+  return MeshPlane.open(options);
 }
 
 /** Takes the data folder; makes it where missing. @returns lets go of it. @throws DataLockError */

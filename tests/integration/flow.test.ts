@@ -99,11 +99,14 @@ test("SIGHUP applies a good configuration and refuses a bad one, and the loop go
   });
 });
 
-test("a policy that was set by command survives kill -9", async () => {
+test("a policy and a rule that were set by command survive kill -9", async () => {
   expect((await router.myco("flow", "policy", "set", "torrent", "throttle")).exitCode).toBe(0);
+  const added = await router.myco("persona", "add", "gaming", "--device", "192.168.1.7");
+  expect([added.exitCode, added.out]).toEqual([0, "rule 1: gaming for 192.168.1.7\n"]);
   await router.crash();
   await router.start();
   expect((await router.myco("flow", "policy")).out).toMatch(/^torrent +throttle +command$/m);
+  expect((await router.myco("persona", "list")).out).toMatch(/^1 +gaming +192\.168\.1\.7 /m);
 });
 
 test("SIGTERM ends it cleanly", async () => {
