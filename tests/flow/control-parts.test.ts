@@ -202,25 +202,27 @@ test("a full packet takes whole cells on ATM", () => {
 });
 
 describe("the steering", () => {
+  const calm = { deltaMs: 0, setPointMs: 10, slope: 0 };
+
   test("takes larger steps while the delay stays away, to a bound", () => {
-    const steering = new Steering(10);
-    const steps = Array.from({ length: 20 }, () => steering.step(0, 0, false, 0));
+    const steering = new Steering();
+    const steps = Array.from({ length: 20 }, () => steering.step(calm, false, 0));
     expect(steps[1]!).toBeGreaterThan(steps[0]!);
     expect(Math.max(...steps)).toBeLessThan(0.3);
   });
 
   test("never rises into a delay at the set-point, however long it has wound up", () => {
-    const steering = new Steering(10);
-    for (let step = 0; step < 50; step += 1) steering.step(0, 0, false, 1);
-    expect(steering.step(10, 0, false, 0)).toBeLessThanOrEqual(0);
-    expect(steering.step(40, 0, false, 1)).toBeLessThan(0);
+    const steering = new Steering();
+    for (let step = 0; step < 50; step += 1) steering.step(calm, false, 1);
+    expect(steering.step({ ...calm, deltaMs: 10 }, false, 0)).toBeLessThanOrEqual(0);
+    expect(steering.step({ ...calm, deltaMs: 40 }, false, 1)).toBeLessThan(0);
   });
 
   test("does not wind up while it is held", () => {
-    const steering = new Steering(10);
-    const first = steering.step(0, 0, true, 0);
-    for (let step = 0; step < 50; step += 1) steering.step(0, 0, true, 0);
-    expect(steering.step(0, 0, true, 0)).toBe(first);
+    const steering = new Steering();
+    const first = steering.step(calm, true, 0);
+    for (let step = 0; step < 50; step += 1) steering.step(calm, true, 0);
+    expect(steering.step(calm, true, 0)).toBe(first);
   });
 });
 

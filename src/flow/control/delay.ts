@@ -11,6 +11,8 @@ import { ReflectorTable } from "./reflectors.ts";
 /** What a tick says of the delay; the same for both directions. */
 export interface DelayFacts {
   readonly atMs: number;
+  /** RTT increase that is steered to: the setting, and half a packet in its way in each direction. */
+  readonly setPointMs: number;
   /** Robust RTT increase; null: no fresh answer, so nothing is known. */
   readonly deltaMs: number | null;
   /** Since when the delay has been above the set-point, in the current spell; null: it is not. */
@@ -49,12 +51,14 @@ export class DelaySense {
   readonly #noise = new Ewma(NOISE_SHARE);
   #settings: DelaySettings;
   #votes: KOfM;
+  #setPointMs: number;
   #deltaMs: number | null = null;
   #risenSinceMs: number | null = null;
   #baselineMs = BASELINE_MS;
 
   constructor(settings: DelaySettings) {
     this.#settings = settings;
+    this.#setPointMs = settings.delaySetPointMs;
     this.#votes = new KOfM(settings.k, settings.m);
   }
 
@@ -74,8 +78,12 @@ export class DelaySense {
     this.#risenSinceMs = null;
   }
 
-  /** @param calm whether the line carries too little for a queue of ours */
-  sample(sample: FlowSample, calm: boolean): DelayFacts {
+  /**
+   * @param calm whether the line carries too little for a queue of ours
+   * @param packetMs what a full packet takes on the line, both directions together: a probe may meet one
+   */
+  sample(sample: FlowSample, calm: boolean, packetMs: number): DelayFacts {
+    this.#setPointMs = this.#settings.delaySetPointMs + packetMs / 2;
     for (const reply of sample.replies) this.reflectors.reply(reply, calm);
     for (const loss of sample.losses) this.reflectors.loss(loss);
     this.#deltaMs = this.reflectors.deltaMs(sample.atMs);
@@ -90,7 +98,7 @@ export class DelaySense {
   #judge(atMs: number, deltaMs: number): void {
     const beforeMs = this.#deltas.last;
     this.#deltas.add(atMs, deltaMs);
-    const high = deltaMs > this.#settings.delaySetPointMs;
+    const high = deltaMs > this.#setPointMs;
     this.#votes.vote(high);
     if (high) this.#risenSinceMs ??= atMs;
     else if (this.#votes.count === 0) this.#risenSinceMs = null;
@@ -99,9 +107,10 @@ export class DelaySense {
 
   #facts(atMs: number): DelayFacts {
     const slope = this.#deltas.slope(atMs - SLOPE_MS) ?? 0;
-    const setPointMs = this.#settings.delaySetPointMs;
+    const setPointMs = this.#setPointMs;
     return {
       atMs,
+      setPointMs,
       deltaMs: this.#deltaMs,
       risenSinceMs: this.#risenSinceMs,
       bloated: this.#bloated(slope),
@@ -115,10 +124,9 @@ export class DelaySense {
   }
 
   #bloated(slope: number): boolean {
-    const { delaySetPointMs } = this.#settings;
-    if (this.#deltaMs === null || this.#deltaMs <= delaySetPointMs) return false;
+    if (this.#deltaMs === null || this.#deltaMs <= this.#setPointMs) return false;
     if (this.#votes.carried) return true;
-    const steep = this.#deltaMs > STEEP_SET_POINTS * delaySetPointMs && slope > STEEP_SLOPE;
+    const steep = this.#deltaMs > STEEP_SET_POINTS * this.#setPointMs && slope > STEEP_SLOPE;
     return steep && this.#votes.count >= STEEP_VOTES;
   }
 }

@@ -50,8 +50,8 @@ const VOLATILE = 0.25;
 const PROBE_STEP_MS = 180;
 /** So far around the known capacity a probe goes in small steps; beyond, each is larger than the last. */
 const NEAR_KNOWN_SHARE = 1.03;
-/** A probe ends when the delay is this much above what it was before, or twice its noise, in two ticks. */
-const PROBE_RISE_MS = 4;
+/** A probe ends when the delay is above what it was by this share of the set-point, or by twice its noise, in two ticks. */
+const PROBE_RISE_SHARE = 0.4;
 const PROBE_RISE_NOISES = 2;
 /** A rate is proven when it was in full use so long without delay. */
 const PROVEN_MS = 600;
@@ -78,6 +78,8 @@ const ACQUITTED_MS = 5_000;
 /** Changes smaller than this are not worth a system call. */
 const CHANGE_SHARE_MIN = 0.004;
 
+const PACKET_BITS = 8 * 1_514;
+
 interface Drain {
   /** The rate, and the capacity held for true, before the first cut. */
   readonly fromKbit: number;
@@ -96,9 +98,8 @@ export class DirectionController {
   readonly direction: Direction;
   readonly traffic: Traffic;
   readonly limiter: ChangeLimiter;
-  readonly #steering: Steering;
+  readonly #steering = new Steering();
   #bounds: BandwidthSettings;
-  #setPointMs: number;
   #rateKbit: number;
   #rateSinceMs = Number.NEGATIVE_INFINITY;
   #phase: Phase = "idle";
@@ -123,12 +124,10 @@ export class DirectionController {
   constructor(direction: Direction, settings: FlowSettings, rateKbit: number) {
     this.direction = direction;
     this.#bounds = settings[direction];
-    this.#setPointMs = settings.delaySetPointMs;
     this.#rateKbit = rateKbit;
     this.#stableKbit = rateKbit;
     this.traffic = new Traffic(settings.linkLayer);
     this.limiter = new ChangeLimiter(settings, this.#bounds);
-    this.#steering = new Steering(settings.delaySetPointMs);
   }
 
   get rateKbit(): number {
@@ -160,9 +159,9 @@ export class DirectionController {
   }
 
   /** Whether the delay has answered the probe that is under way. */
-  probeAnswered({ deltas, noiseMs, atMs }: DelayFacts): boolean {
+  probeAnswered({ deltas, noiseMs, setPointMs, atMs }: DelayFacts): boolean {
     if (!this.exploring) return false;
-    const riseMs = Math.max(PROBE_RISE_MS, PROBE_RISE_NOISES * noiseMs);
+    const riseMs = Math.max(PROBE_RISE_SHARE * setPointMs, PROBE_RISE_NOISES * noiseMs);
     const leastMs = deltas.least(atMs - 150);
     return leastMs !== null && leastMs > this.#probeDeltaMs + riseMs;
   }
@@ -175,6 +174,11 @@ export class DirectionController {
   /** Enough traffic that a queue could be of its making, and a cut could shorten it. */
   get loaded(): boolean {
     return (this.traffic.lineKbit ?? 0) >= 0.9 * this.#bounds.minKbit;
+  }
+
+  /** What a full packet takes on the line. */
+  get packetMs(): number {
+    return PACKET_BITS / this.#rateKbit;
   }
 
   get saturated(): boolean {
@@ -221,10 +225,8 @@ export class DirectionController {
   /** Takes other settings. @returns the rate the new bounds allow */
   reconfigure(settings: FlowSettings): number {
     this.#bounds = settings[this.direction];
-    this.#setPointMs = settings.delaySetPointMs;
     this.traffic.linkLayer = settings.linkLayer;
     this.limiter.reconfigure(settings, this.#bounds);
-    this.#steering.setPointMs = settings.delaySetPointMs;
     this.#stableKbit = clamp(this.#stableKbit, this.#bounds.minKbit, this.#bounds.maxKbit);
     return clamp(this.#rateKbit, this.#bounds.minKbit, this.#bounds.maxKbit);
   }
@@ -309,7 +311,7 @@ export class DirectionController {
   #whileDraining(facts: DelayFacts, drain: Drain, charge: Charge): Move | null {
     const { atMs, deltaMs } = facts;
     if (deltaMs === null) return null;
-    if (deltaMs <= this.#setPointMs / 2) return this.#settle(facts, drain);
+    if (deltaMs <= facts.setPointMs / 2) return this.#settle(facts, drain);
     if (atMs < drain.judgeMs) return null;
     if (charge.guilty && deltaMs > drain.judgedDeltaMs) {
       // A rate that holds nothing back was not low enough to show anything.
@@ -380,7 +382,7 @@ export class DirectionController {
     if (!mayProbe || atMs < this.#probeNotBeforeMs) return null;
     if (atMs - this.#rateSinceMs < facts.baselineMs + PROBE_STEP_MS) return null;
     const nearKnown = this.#rateKbit < NEAR_KNOWN_SHARE * knownKbit;
-    const stepShare = this.#steering.step(deltaMs, facts.slope, nearKnown, this.#restlessness);
+    const stepShare = this.#steering.step(facts, nearKnown, this.#restlessness);
     if (stepShare <= 0) return null;
     if (this.#phase !== "probe") this.#beginProbe(deltaMs);
     return this.#move("raise", "probe-up", this.#rateKbit * (1 + stepShare));

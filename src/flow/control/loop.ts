@@ -149,7 +149,9 @@ export class FlowLoop {
     const { download, upload } = this.#directions;
     download.sample(atMs, sample.download);
     upload.sample(atMs, sample.upload);
-    const facts = this.#delay.sample(sample, !download.loaded && !upload.loaded);
+    const calm = !download.loaded && !upload.loaded;
+    const packetMs = download.packetMs + upload.packetMs;
+    const facts = this.#delay.sample(sample, calm, packetMs);
     this.#guard.watch(atMs, this.#delay.reflectors, download.traffic.lineKbit);
     this.#watchRates(sample);
     this.#freezeOrThaw(atMs, {});

@@ -1,5 +1,7 @@
 // How big the next raise is: a PID controller on the delay, whose output is a share of the rate.
 
+import type { DelayFacts } from "./delay.ts";
+
 /** Share of the rate for each whole set-point of room below it. */
 const PROPORTIONAL = 0.02;
 /** And more where the capacity changes all the time. */
@@ -12,14 +14,11 @@ const DERIVATIVE = 1;
 /** Slopes below this are the probes' noise. */
 const SLOPE_NOISE = 0.02;
 
+export type SteeredDelay = Pick<DelayFacts, "deltaMs" | "setPointMs" | "slope">;
+
 /** One for each direction; `reset` when a raise was answered by delay. */
 export class Steering {
-  setPointMs: number;
   #integral = 0;
-
-  constructor(setPointMs: number) {
-    this.setPointMs = setPointMs;
-  }
 
   reset(): void {
     this.#integral = 0;
@@ -28,11 +27,11 @@ export class Steering {
   /**
    * The next change as a share of the rate. The integral grows only while the output is not held back
    * and there is room, so that it does not wind up.
-   * @param slope of the delay, ms a ms @param held keeps the integral as it is @param restlessness
-   * of the capacity, 0 to 1
+   * @param held keeps the integral as it is @param restlessness of the capacity, 0 to 1
    */
-  step(deltaMs: number, slope: number, held: boolean, restlessness: number): number {
-    const error = Math.min((this.setPointMs - deltaMs) / this.setPointMs, 1);
+  step({ deltaMs, setPointMs, slope }: SteeredDelay, held: boolean, restlessness: number): number {
+    if (deltaMs === null) return 0;
+    const error = Math.min((setPointMs - deltaMs) / setPointMs, 1);
     const rising = slope > SLOPE_NOISE ? slope : 0;
     const gain = PROPORTIONAL + RESTLESS * restlessness;
     // The wound integral counts for as much as there is room: none at the set-point.
