@@ -53,7 +53,6 @@ const DECISION_LEVELS: Readonly<Record<DecisionKind, LogLevel>> = {
   thaw: "info",
   rollback: "warn",
   restore: "info",
-  release: "info",
 };
 
 export class FlowRunner implements FlowBackend {

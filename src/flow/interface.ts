@@ -156,8 +156,7 @@ export type DecisionKind =
   | "freeze"
   | "thaw"
   | "rollback"
-  | "restore"
-  | "release";
+  | "restore";
 
 /** One decision: the log line, the line of a replay, the event of the API. */
 export interface Decision {

@@ -13,7 +13,6 @@ const DECISION_KINDS: readonly DecisionKind[] = [
   "thaw",
   "rollback",
   "restore",
-  "release",
 ];
 
 type Labels = Readonly<Record<string, string>>;
