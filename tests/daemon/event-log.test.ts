@@ -46,6 +46,29 @@ describe("the event log", () => {
   });
 });
 
+describe("what is told every time", () => {
+  it("is never left out: whoever tells it bounds how often", () => {
+    const { events, lines, recorded } = setUp();
+    const times = EVENTS_PER_KIND_MAX + 40;
+    for (let i = 0; i < times; i += 1) events.tell("info", "decision", "lower", { cause: "bloat" });
+    expect(lines).toHaveLength(times);
+    expect(recorded()).toHaveLength(times);
+  });
+});
+
+describe("a part with a log level of its own", () => {
+  it("is heard by that level, which may change, and shares the recorder", () => {
+    const { events, lines, recorded } = setUp();
+    const part = events.child("warn");
+    part.note("info", "reload", "not heard");
+    part.setLevel("debug");
+    part.note("debug", "reload", "heard");
+    events.note("debug", "reload", "the whole keeps its own");
+    expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual(["heard"]);
+    expect(recorded()).toHaveLength(3);
+  });
+});
+
 describe("a line for people", () => {
   it("shows time, level, message and fields", () => {
     const json =
