@@ -16,7 +16,7 @@ const NICE = -10;
 export function favourChildren(together: boolean): boolean {
   try {
     for (const pid of childrenOf(process.pid)) {
-      if (together) spawnSync("taskset", ["-a", "-c", "-p", `${cpus().length - 1}`, pid]);
+      if (together) keepTogether(pid);
       for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), NICE);
       favourSession(pid);
     }
@@ -24,6 +24,14 @@ export function favourChildren(together: boolean): boolean {
   } catch {
     return false;
   }
+}
+
+/** Two benches at a time take two processors, if chance will have it. */
+function keepTogether(pid: string): void {
+  const processor = process.pid % cpus().length;
+  spawnSync("taskset", ["-a", "-c", "-p", `${processor}`, pid]);
+  // The first thread only passes on what the others have long done by themselves.
+  spawnSync("chrt", ["--idle", "-p", "0", pid]);
 }
 
 /** Sessions are served in turn, whatever their threads' priorities (sched(7), autogroup). */

@@ -32,6 +32,8 @@ const PROBE_EVERY_MS = 50;
 const PROBE_TIMEOUT_MS = 3_000;
 const USAGE_EVERY_MS = 2_000;
 const LAG_EVERY_MS = 100;
+/** A call begins when whoever wants to know it is up, and stands when the load comes. */
+const CALL_BEFORE_LOAD_MS = 4_000;
 const STOP_GRACE_MS = 6_000;
 const LOAD_INTERVAL_SECONDS = 0.5;
 const LOAD_BLOCK = "16K";
@@ -53,13 +55,12 @@ async function main(): Promise<void> {
   logged("qdisc.log", "router", "tc", ["-tshort", "monitor"], { TZ: "UTC" });
   let program: ChildProcess | null = null;
   if (contestant.program !== null) program = startContestant();
-  if (!spec.isIdle) {
-    startProbes();
-    startVoice();
-  }
+  if (!spec.isIdle) startProbes();
   const stopUsage = contestant.program === null ? () => {} : watchUsage();
   const lag = watchLag();
-  await sleep(spec.warmUpMs);
+  await sleep(spec.warmUpMs - CALL_BEFORE_LOAD_MS);
+  if (!spec.isIdle) startVoice();
+  await sleep(CALL_BEFORE_LOAD_MS);
 
   startLoad();
   if (contestant.program !== null) markUsage();
