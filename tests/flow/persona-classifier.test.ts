@@ -193,6 +193,7 @@ describe("media that anybody could send", () => {
 
   test("a company's UDP is its play, its pages are not", () => {
     expect(classify({ key, dnsName: "euw1.leagueoflegends.com" }).service).toBe("game_rt");
+    expect(classify({ key: { protocol: UDP, serverPort: 7985 } }).service).toBe("voip_call");
     expect(classify(tls("euw1.leagueoflegends.com")).service).toBe("game_launcher");
     const quic = {
       application: "quic",

@@ -199,12 +199,14 @@ export class Classifier {
   #addPlace(flow: FlowFeatures, evidence: Evidence[]): void {
     const { protocol, client, clientPort, server, serverPort } = flow.key;
     const port = this.#catalog.byPort(protocol, serverPort);
-    if (port !== null) evidence.push(fromHit("port", port, TRUST.port));
+    if (port !== null) evidence.push(fromHit("port", forTransport(port, flow), TRUST.port));
     else if (serverPort < SYSTEM_PORTS_END && serverPort !== 443) {
       evidence.push({ signal: "port", service: "system", confidence: SYSTEM_PORT_CONFIDENCE });
     }
     const otherPort = this.#catalog.byPort(protocol, clientPort);
-    if (otherPort !== null) evidence.push(fromHit("port", otherPort, TRUST.clientPort));
+    if (otherPort !== null) {
+      evidence.push(fromHit("port", forTransport(otherPort, flow), TRUST.clientPort));
+    }
     const network = this.#catalog.byAddress(server) ?? this.#catalog.byAddress(client);
     if (network !== null) {
       evidence.push(fromHit("address", forTransport(network, flow), TRUST.network));

@@ -46,7 +46,9 @@ const MGCP_VERBS = [
   "RQNT ",
   "RSIP ",
 ];
-/** A STUN message of any kind, or TURN's channel data. */
+/** Zoom's highest kind of packet. */
+const ZOOM_KIND_MAX = 0x1f;
+/** Channel numbers of TURN (RFC 8656, 12). */
 const CHANNEL_FIRST = 0x4000;
 const CHANNEL_LAST = 0x4fff;
 
@@ -115,11 +117,13 @@ function isMicrosoftStun(payload: Uint8Array): boolean {
   });
 }
 
-/** Zoom's media encapsulation: towards its router 0x05, or a media type of 13 to 34 with a sequence. */
+/**
+ * Zoom on its ports: the first byte is the kind of encapsulation (Michel et al., "Enabling Passive
+ * Measurement of Zoom Performance in Production Networks", IMC 2022), never as high as RTP's.
+ */
 function isZoomMedia(payload: Uint8Array, context: PayloadContext): boolean {
   if (!onPorts(context, 8801, 8810) || payload.length < 8) return false;
-  const type = payload[0]!;
-  return type <= 0x1f;
+  return payload[0]! <= ZOOM_KIND_MAX;
 }
 
 /** Discord: a voice server's ping, or IP discovery (type, length 70, SSRC). */
@@ -157,15 +161,6 @@ function isMumblePing(payload: Uint8Array, context: PayloadContext): boolean {
   return payload[0] === 0 && payload[1] === 1 && payload[2]! <= 9 && u32(payload, 12) < 100_000;
 }
 
-/** Mumble's version message over its plain control stream, and its voice packets on its port. */
-function isMumble(payload: Uint8Array, context: PayloadContext): boolean {
-  return context.protocol === 17 && onPort(context, 64738) && payload.length > 4;
-}
-
-function isGoToMeeting(payload: Uint8Array, context: PayloadContext): boolean {
-  return onPort(context, 1853, 8200) && payload.length >= 8;
-}
-
 /** What RFC 7983 lets share a port with RTP, once STUN was seen: channel data. */
 function isChannelData(payload: Uint8Array, context: PayloadContext): boolean {
   if (payload.length < 16 || !onPorts(context, 3478, 3497)) return false;
@@ -195,10 +190,6 @@ function isRtcp(payload: Uint8Array, context: PayloadContext): boolean {
   return (
     type >= 200 && type <= 207 && lengthBytes <= context.payloadBytes && context.payloadBytes < 1300
   );
-}
-
-function isViberMedia(payload: Uint8Array, context: PayloadContext): boolean {
-  return onPort(context, 7985, 7987, 5243, 9785) && payload.length >= 12;
 }
 
 /** FaceTime: STUN and RTP on Apple's port ranges are told apart by these alone. */
@@ -234,9 +225,7 @@ export const CALLS_UDP: readonly Signature[] = [
   signature("teamspeak", "voip_call", 0.95, isTeamSpeak),
   signature("facetime", "video_conf", 0.8, isFaceTimePort),
   signature("zoom", "video_conf", 0.88, isZoomMedia),
-  signature("mumble", "voip_call", 0.8, isMumble),
   signature("mumble-ping", "voip_call", 0.75, isMumblePing),
-  signature("viber", "voip_call", 0.75, isViberMedia),
   mediaSignature("stun", "voip_call", 0.55, isStun),
   signature("rtp-transport-stream", "video_live", 0.9, isRtpTransportStream),
   mediaSignature("rtp-video", "video_conf", 0.8, isRtpVideo),
@@ -245,7 +234,6 @@ export const CALLS_UDP: readonly Signature[] = [
   mediaSignature("turn-channel", "voip_call", 0.55, isChannelData),
   mediaSignature("stun-classic", "voip_call", 0.5, isClassicStun),
   mediaSignature("dtls", "voip_call", 0.35, isDtls),
-  signature("gotomeeting", "video_conf", 0.6, isGoToMeeting),
   signature("h323-ras", "voip_call", 0.75, isH323),
 ];
 

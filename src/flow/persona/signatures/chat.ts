@@ -3,15 +3,7 @@
 
 import { u16, u32 } from "../../tap/bytes.ts";
 import type { PayloadContext } from "../../tap/features.ts";
-import {
-  begins,
-  beginsWithAny,
-  holds,
-  onPort,
-  type Signature,
-  signature,
-  textAt,
-} from "./signature.ts";
+import { begins, beginsWithAny, holds, onPort, type Signature, signature } from "./signature.ts";
 
 function isXmpp(payload: Uint8Array): boolean {
   if (begins(payload, "<stream:stream") || begins(payload, "<iq ") || begins(payload, "<presence"))
@@ -52,7 +44,7 @@ function isIrc(payload: Uint8Array, context: PayloadContext): boolean {
 function isWhatsApp(payload: Uint8Array): boolean {
   if (payload.length < 4) return false;
   if (begins(payload, "WA") && payload[2]! <= 8 && payload[3]! <= 64) return true;
-  return begins(payload, "ED\0\x01") || begins(payload, "\xf8\x05\x01\xc8");
+  return begins(payload, "ED\0\x01");
 }
 
 /** MTProto's plain transports: intermediate, padded intermediate, abridged on Telegram's ports. */
@@ -100,10 +92,6 @@ function isMsn(payload: Uint8Array): boolean {
   return begins(payload, "MSNMSGR:") || begins(payload, "MSNP");
 }
 
-function isZattoo(payload: Uint8Array): boolean {
-  return textAt(payload, 0, "\x03\x04\x00\x04\x0a\x00");
-}
-
 export const CHAT_TCP: readonly Signature[] = [
   signature("xmpp", "messaging", 0.93, isXmpp),
   signature("irc", "messaging", 0.9, isIrc),
@@ -115,7 +103,6 @@ export const CHAT_TCP: readonly Signature[] = [
   signature("qq", "messaging", 0.75, isQq),
   signature("wechat", "messaging", 0.85, isWeChat),
   signature("viber", "messaging", 0.7, isViber),
-  signature("zattoo", "video_live", 0.85, isZattoo),
 ];
 
 export const CHAT_UDP: readonly Signature[] = [signature("qq", "messaging", 0.75, isQq)];

@@ -163,11 +163,6 @@ function isGameSpy(payload: Uint8Array): boolean {
   return payload[0] === 0xfe && payload[1] === 0xfd && (payload[2]! <= 0x09 || payload[2] === 0x0a);
 }
 
-/** Xbox Live's key exchange and play, by its port. */
-function isConsolePort(payload: Uint8Array, context: PayloadContext): boolean {
-  return onPorts(context, 3074, 3076) && payload.length >= 4;
-}
-
 export const GAMES_UDP: readonly Signature[] = [
   signature("source-query", "game_rt", 0.9, isConnectionless),
   signature("id-tech", "game_rt", 0.9, isIdTech),
@@ -180,7 +175,6 @@ export const GAMES_UDP: readonly Signature[] = [
   signature("pia", "game_rt", 0.92, isPia),
   signature("gamespy", "game_rt", 0.8, isGameSpy),
   signature("game-status", "game_rt", 0.8, isNamedGame),
-  signature("console", "game_rt", 0.65, isConsolePort),
   signature("kcp", "game_rt", 0.7, isKcp),
 ];
 

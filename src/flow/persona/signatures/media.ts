@@ -80,13 +80,4 @@ export const MEDIA_UDP: readonly Signature[] = [
   signature("rtsp", "video_live", 0.8, isRtsp),
   signature("transport-stream", "video_live", 0.88, isTransportStream),
   signature("srt", "video_live", 0.85, isSrt),
-  signature("ppstream", "video_vod", 0.8, isPpstream),
 ];
-
-/** PPStream and its heirs (iQIYI): a little-endian length near the payload's, then 0x43 0x00. */
-function isPpstream(payload: Uint8Array, context: PayloadContext): boolean {
-  if (payload.length < 12 || payload[2] !== 0x43) return false;
-  const lengthBytes = payload[0]! | (payload[1]! << 8);
-  const missing = context.payloadBytes - lengthBytes;
-  return missing === 0 || missing === 4 || missing === 6 || missing === 10;
-}

@@ -96,8 +96,12 @@ function isServiceLocation(payload: Uint8Array, context: PayloadContext): boolea
   return onPort(context, 427) && payload.length >= 12 && (payload[0] === 1 || payload[0] === 2);
 }
 
+/** Version 1 to 4 and a mode; control and private messages (6, 7) are short. */
 function isNtp(payload: Uint8Array, context: PayloadContext): boolean {
-  return onPort(context, 123) && payload.length >= 8;
+  if (!onPort(context, 123) || payload.length < 8) return false;
+  const version = (payload[0]! >>> 3) & 0x07;
+  const mode = payload[0]! & 0x07;
+  return version >= 1 && version <= 4 && mode >= 1 && (mode >= 6 || payload.length >= 48);
 }
 
 function isDnsCrypt(payload: Uint8Array): boolean {
@@ -220,9 +224,13 @@ function isMonitoring(payload: Uint8Array): boolean {
   return beginsWithAny(payload, ["ZBXD\x01", "<<<check_mk>>>", "# munin node at", "*KISMET:"]);
 }
 
-/** IKE on its ports: with or without the non-ESP marker, or ESP behind it. */
-function isIpsec(payload: Uint8Array, context: PayloadContext): boolean {
-  return onPort(context, 500, 4500) && payload.length >= 1;
+/** IKE's head on its ports: version 1 or 2, a length that fits; on the second behind four zeros. */
+function isIke(payload: Uint8Array, context: PayloadContext): boolean {
+  if (!onPort(context, 500, 4500)) return false;
+  const at = payload.length >= 4 && u32(payload, 0) === 0 ? 4 : 0;
+  if (payload.length < at + 28) return false;
+  const isVersion = payload[at + 17] === 0x10 || payload[at + 17] === 0x20;
+  return isVersion && u32(payload, at + 24) === context.payloadBytes - at;
 }
 
 /** WireGuard's three fixed lengths, or data: a type with three zeros. */
@@ -307,5 +315,5 @@ export const NETWORK_UDP: readonly Signature[] = [
   signature("neighbour-beacon", "system", 0.75, isNeighbourBeacon),
   signature("wireguard", "unknown", 0.85, isWireGuard),
   signature("openvpn", "unknown", 0.8, isOpenVpn),
-  signature("ipsec", "unknown", 0.8, isIpsec),
+  signature("ike", "unknown", 0.9, isIke),
 ];

@@ -89,9 +89,9 @@ function isXdmcp(payload: Uint8Array, context: PayloadContext): boolean {
   );
 }
 
-/** VMware's console service greets on its port. */
-function isVmware(payload: Uint8Array, context: PayloadContext): boolean {
-  return begins(payload, "220 VMware") || (context.protocol === 17 && onPort(context, 902));
+/** VMware's console service greets. */
+function isVmware(payload: Uint8Array): boolean {
+  return begins(payload, "220 VMware");
 }
 
 /** NoMachine's sessions over TCP say so; over UDP a kind, and the message's own length. */
@@ -108,21 +108,6 @@ function isNoMachineUdp(payload: Uint8Array, context: PayloadContext): boolean {
 /** ICA, Citrix's protocol: its hello, or the common gateway's. */
 function isCitrix(payload: Uint8Array): boolean {
   return begins(payload, "\x7f\x7fICA\0") || begins(payload, "\x1aCGP/01");
-}
-
-/** PCoIP over UDP, by its port and a version in the first nibble. */
-function isPcoip(payload: Uint8Array, context: PayloadContext): boolean {
-  return onPort(context, 4172, 50002) && payload.length >= 8;
-}
-
-/** Apple Remote Desktop and its assistant: a version, a length, a port of its own. */
-function isAppleRemote(payload: Uint8Array, context: PayloadContext): boolean {
-  return onPort(context, 3283) && payload.length >= 4;
-}
-
-/** RustDesk's rendezvous: a variable-length frame with a Protocol Buffers message, on its ports. */
-function isRustDesk(payload: Uint8Array, context: PayloadContext): boolean {
-  return onPorts(context, 21115, 21119) && payload.length >= 2;
 }
 
 /** pcAnywhere's status query over UDP. */
@@ -149,20 +134,14 @@ export const REMOTE_TCP: readonly Signature[] = [
   signature("rsh", "remote_shell", 0.8, isRsh),
   signature("vmware", "remote_shell", 0.85, isVmware),
   signature("rlogin", "remote_shell", 0.85, isRlogin),
-  signature("rustdesk", "remote_shell", 0.75, isRustDesk),
   signature("pcanywhere", "remote_shell", 0.75, isPcAnywhere),
   signature("dameware", "remote_shell", 0.7, isDameware),
-  signature("apple-remote", "remote_shell", 0.7, isAppleRemote),
 ];
 
 export const REMOTE_UDP: readonly Signature[] = [
   signature("xdmcp", "remote_shell", 0.9, isXdmcp),
-  signature("vmware", "remote_shell", 0.7, isVmware),
   signature("rdp", "remote_shell", 0.9, isRdpUdp),
   signature("teamviewer", "remote_shell", 0.85, isTeamViewerUdp),
   signature("nomachine", "remote_shell", 0.75, isNoMachineUdp),
-  signature("pcoip", "remote_shell", 0.75, isPcoip),
-  signature("rustdesk", "remote_shell", 0.75, isRustDesk),
-  signature("apple-remote", "remote_shell", 0.7, isAppleRemote),
   signature("pcanywhere", "remote_shell", 0.75, isPcAnywhere),
 ];

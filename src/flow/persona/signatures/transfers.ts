@@ -257,11 +257,6 @@ function isNntp(payload: Uint8Array, context: PayloadContext): boolean {
   return beginsWithAny(payload, ["AUTHINFO USER", "MODE READER", "BODY <", "ARTICLE <"]);
 }
 
-/** iSCSI's login request: the immediate bit and operation 3. */
-function isIscsi(payload: Uint8Array, context: PayloadContext): boolean {
-  return onPort(context, 3260) && payload.length >= 48;
-}
-
 export const TRANSFERS_TCP: readonly Signature[] = [
   ...TORRENTS,
   signature("edonkey", "torrent", 0.85, isEdonkeyTcp),
@@ -279,7 +274,6 @@ export const TRANSFERS_TCP: readonly Signature[] = [
     return beginsWithAny(payload, ["PROPFIND /", "MKCOL /", "PROPPATCH /", "REPORT /"]);
   }),
   signature("ceph", "bulk_dl", 0.8, (payload) => begins(payload, "ceph v")),
-  signature("iscsi", "bulk_dl", 0.75, isIscsi),
   signature("nfs", "bulk_dl", 0.85, (payload) => NFS_PROGRAMS.includes(rpcProgram(payload, 4))),
   signature("rpc", "system", 0.7, (payload) => rpcProgram(payload, 4) !== -1),
   signature(
