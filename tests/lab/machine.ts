@@ -13,9 +13,9 @@ import { Monitor } from "./monitor.ts";
 import { type QemuOptions, type QemuProcess, startQemu } from "./qemu.ts";
 import { Shell } from "./shell.ts";
 
-/** The limits of NixOS's driver, in seconds. */
+/** As in NixOS's driver, in seconds. */
 const TIMEOUT_SECONDS = 900;
-const BOOT_SECONDS = 180;
+const BOOT_SECONDS = 600;
 
 /** A wait looks often at first, then once a second. */
 const FIRST_LOOK_MS = 100;

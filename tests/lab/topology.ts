@@ -105,79 +105,86 @@ done
 `;
 }
 
-/** Shell text that makes it all anew. */
+/** Shell text that makes it all anew. Few processes: each takes its time under emulation. */
 export function buildTopology(options: LineOptions): string {
   const { pathRttMs = DEFAULT_PATH_RTT_MS } = options;
+  const cables = CABLES.map(
+    ([near, nearDevice, far, farDevice]) =>
+      `link add ${nearDevice} netns ${near} type veth peer name ${farDevice} netns ${far}`,
+  );
   return [
-    "set -eu",
-    removeTopology(),
-    ...NAMESPACES.flatMap(makeNamespace),
-    ...CABLES.flatMap(([near, nearDevice, far, farDevice]) => [
-      `ip -n ${near} link add ${nearDevice} type veth peer name ${farDevice} netns ${far}`,
-      ...bringUp(near, nearDevice),
-      ...bringUp(far, farDevice),
-    ]),
-    ...ADDRESSES.flatMap(([namespace, device, addresses]) =>
-      addresses.map((address) => {
-        const flags = address.includes(":") ? " nodad" : "";
-        return `ip -n ${namespace} address add ${address} dev ${device}${flags}`;
-      }),
+    // Its settings are there once the module is.
+    `set -eu\n${removeTopology()}modprobe nf_conntrack\n`,
+    withInput(
+      "ip -batch -",
+      NAMESPACES.map((name) => `netns add ${name}`),
     ),
-    ...ROUTES.map(([namespace, to, via]) => `ip -n ${namespace} route add ${to} via ${via}`),
-    inNamespace("router", `nft -f - <<'RULES'\n${FIREWALL}\nRULES`),
-    inNamespace("router", "sysctl -qw net.netfilter.nf_conntrack_acct=1"),
-    ...(["download", "upload"] as const).flatMap(makeLineQueue),
-    ...makePath(),
-    `tc -n isp -batch - <<'LINE'\n${lineBatch(options)}LINE`,
-    `tc -n path -batch - <<'PATH'\n${pathBatch({ rttMs: pathRttMs })}PATH`,
-    "",
-  ].join("\n");
+    ...NAMESPACES.map(setUp),
+    withInput("ip -batch -", cables),
+    ...NAMESPACES.map(connect),
+    withInput(inNamespace("router", "nft -f -"), [FIREWALL]),
+    withInput("tc -n isp -batch -", [...LINE_QUEUES, lineBatch(options)]),
+    withInput("tc -n path -batch -", [...PATH_QUEUES, pathBatch({ rttMs: pathRttMs })]),
+  ].join("");
 }
 
-function makeNamespace(name: string): string[] {
+/** Shell text that gives a command lines to read. */
+function withInput(command: string, lines: readonly string[]): string {
+  return `${command} <<'END'\n${lines.map((line) => line.trimEnd()).join("\n")}\nEND\n`;
+}
+
+function setUp(name: string): string {
   const settings = [
     "net.ipv4.ip_forward=1",
     "net.ipv6.conf.all.forwarding=1",
     "net.ipv6.conf.default.accept_dad=0",
   ];
   if (name === "client" || name === "server") settings.push("net.ipv4.tcp_no_metrics_save=1");
-  return [
-    `ip netns add ${name}`,
-    `ip -n ${name} link set lo up`,
-    inNamespace(name, `sysctl -qw ${settings.join(" ")}`),
-  ];
+  if (name === "router") settings.push("net.netfilter.nf_conntrack_acct=1");
+  return `${inNamespace(name, `sysctl -qw ${settings.join(" ")}`)}\n`;
 }
 
 /** Without offloads a packet is what it would be on a wire. */
-function bringUp(namespace: string, device: string): string[] {
-  return [
-    inNamespace(namespace, `ethtool -K ${device} tso off gso off gro off`),
-    `ip -n ${namespace} link set ${device} up`,
-  ];
+function connect(namespace: string): string {
+  const devices = CABLES.flatMap(([near, nearDevice, far, farDevice]) => [
+    ...(near === namespace ? [nearDevice] : []),
+    ...(far === namespace ? [farDevice] : []),
+  ]);
+  const addresses = ADDRESSES.filter(([name]) => name === namespace).flatMap(([, device, all]) =>
+    all.map((address) => {
+      const flags = address.includes(":") ? " nodad" : "";
+      return `address add ${address} dev ${device}${flags}`;
+    }),
+  );
+  const routes = ROUTES.filter(([name]) => name === namespace);
+  return (
+    withInput(
+      inNamespace(namespace, "sh -eu"),
+      devices.map((device) => `ethtool -K ${device} tso off gso off gro off`),
+    ) +
+    withInput(`ip -n ${namespace} -batch -`, [
+      ...["lo", ...devices].map((device) => `link set ${device} up`),
+      ...addresses,
+      ...routes.map(([, to, via]) => `route add ${to} via ${via}`),
+    ])
+  );
 }
 
-function makeLineQueue(direction: Direction): string[] {
-  const device = LINE_DEVICE[direction];
-  return [
-    `tc -n isp qdisc add dev ${device} root handle 1: htb default 1`,
-    `tc -n isp class add dev ${device} parent 1: classid 1:1 htb rate 1mbit quantum 1514`,
-    `tc -n isp qdisc add dev ${device} parent 1:1 handle 10: bfifo limit ${SMALLEST_FIFO_BYTES}`,
-  ];
-}
+const LINE_QUEUES = Object.values(LINE_DEVICE).flatMap((device) => [
+  `qdisc add dev ${device} root handle 1: htb default 1`,
+  `class add dev ${device} parent 1: classid 1:1 htb rate 1mbit quantum 1514`,
+  `qdisc add dev ${device} parent 1:1 handle 10: bfifo limit ${SMALLEST_FIFO_BYTES}`,
+]);
 
 /** Half of the round trip each way; on the way back the bad reflectors have a netem of their own. */
-function makePath(): string[] {
-  const netem = `netem delay 0ms limit ${NETEM_PACKETS}`;
-  const priomap = Array(16).fill(0).join(" ");
-  return [
-    `tc -n path qdisc add dev far0 root handle 10: ${netem}`,
-    `tc -n path qdisc add dev near0 root handle 1: prio bands 2 priomap ${priomap}`,
-    `tc -n path qdisc add dev near0 parent 1:1 handle 10: ${netem}`,
-    `tc -n path qdisc add dev near0 parent 1:2 handle 20: ${netem}`,
-    `tc -n path filter add dev near0 parent 1: protocol ip flower src_ip ${BAD_REFLECTOR4} classid 1:2`,
-    `tc -n path filter add dev near0 parent 1: protocol ipv6 flower src_ip ${BAD_REFLECTOR6} classid 1:2`,
-  ];
-}
+const PATH_QUEUES = [
+  `qdisc add dev far0 root handle 10: netem delay 0ms limit ${NETEM_PACKETS}`,
+  `qdisc add dev near0 root handle 1: prio bands 2 priomap ${Array(16).fill(0).join(" ")}`,
+  `qdisc add dev near0 parent 1:1 handle 10: netem delay 0ms limit ${NETEM_PACKETS}`,
+  `qdisc add dev near0 parent 1:2 handle 20: netem delay 0ms limit ${NETEM_PACKETS}`,
+  `filter add dev near0 parent 1: protocol ip flower src_ip ${BAD_REFLECTOR4} classid 1:2`,
+  `filter add dev near0 parent 1: protocol ipv6 flower src_ip ${BAD_REFLECTOR6} classid 1:2`,
+];
 
 /** Lines for `tc -n isp -batch -` that give both directions their rate and queue. */
 export function lineBatch(options: LineOptions): string {

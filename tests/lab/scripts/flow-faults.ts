@@ -14,7 +14,7 @@ upload: { min: 1000, base: 5000, max: 12000 }`;
 const BENT_KBIT = 7_777;
 
 /** Programs of the daemon that live in the router's namespace. */
-const CHILDREN = ["fping", "tc"] as const;
+const CHILDREN = ["fping", "tc", "tcpdump"] as const;
 
 export default labScript({
   title: "tc that fails or lies, kill -9, another's qdisc, a dead pinger, an interface that goes",
