@@ -34,10 +34,16 @@ const UNDERSHOOT_DEEP = 0.45;
 const DEEP_QUEUE_MS = 200;
 /** Time for a change to show in the probes, beside the path's RTT: a tick, a probe, the actor. */
 const EFFECT_MS = 150;
-/** The rate kept after a drain, of the capacity met: an empty queue stays empty. */
-const SETTLE_SHARE = 0.96;
-/** Up to this share of the capacity met there is nothing to find out. */
-const KNOWN_SHARE = 0.98;
+/** The share of the capacity met that is left free after a drain, so that an empty queue stays empty. */
+const MARGIN_MIN = 0.04;
+/** More where delay came back without a probe; less again with each probe that ends in time. */
+const MARGIN_MAX = 0.15;
+const MARGIN_GROWTH = 1.5;
+const MARGIN_DECAY = 0.8;
+/** A capacity that fell further is another, and no reason for more room. */
+const SAME_CAPACITY_SHARE = 0.85;
+/** Half of the margin is taken back once the line is calm: up to there is nothing to find out. */
+const KNOWN_MARGIN_SHARE = 0.5;
 const AT_CAPACITY_SHARE = 0.985;
 /** The capacity met is believed so long. */
 const KNOWN_MS = 30_000;
@@ -116,6 +122,7 @@ export class DirectionController {
   #probeFromKbit = 0;
   #idleSinceMs: number | null = null;
   #idleStepMs = 0;
+  #margin = MARGIN_MIN;
   #vainCuts = 0;
   #acquittedAtMs = Number.NEGATIVE_INFINITY;
   #guilt = 0;
@@ -346,6 +353,7 @@ export class DirectionController {
       // While its queue lasted the line was busy; what it carried is what it can.
       if (carriedKbit !== null) this.#meet(atMs, Math.max(carriedKbit, this.#rateKbit));
     }
+    this.#adaptMargin(drain);
     if (drain.cause === "bloat") {
       this.#guilt = this.guilt(atMs) + 1;
       this.#guiltAtMs = atMs;
@@ -354,7 +362,18 @@ export class DirectionController {
     this.#phase = "hold";
     this.#vainCuts = 0;
     this.#probeNotBeforeMs = atMs + this.#pauseMs;
-    return this.#move("settle", "drained", SETTLE_SHARE * (this.#capacityKbit ?? this.#rateKbit));
+    return this.#move(
+      "settle",
+      "drained",
+      (1 - this.#margin) * (this.#capacityKbit ?? this.#rateKbit),
+    );
+  }
+
+  #adaptMargin({ cause, capacityKbit }: Drain): void {
+    const sameLine = (this.#capacityKbit ?? 0) >= SAME_CAPACITY_SHARE * (capacityKbit ?? 0);
+    if (cause === "bloat" && !sameLine) return;
+    const factor = cause === "bloat" ? MARGIN_GROWTH : MARGIN_DECAY;
+    this.#margin = clamp(factor * this.#margin, MARGIN_MIN, MARGIN_MAX);
   }
 
   /** The cuts changed nothing, so this direction was not at fault: back to where it was. */
@@ -405,7 +424,7 @@ export class DirectionController {
 
   #knownKbit(atMs: number): number {
     if (this.#capacityKbit === null || atMs - this.#capacityAtMs > KNOWN_MS) return 0;
-    return KNOWN_SHARE * this.#capacityKbit;
+    return (1 - KNOWN_MARGIN_SHARE * this.#margin) * this.#capacityKbit;
   }
 
   /** Not in full use: never up for that, and back to the base when it lasts. */
