@@ -6,6 +6,7 @@ import type { Random } from "../kernel/ports.ts";
 import type { FlowSettings } from "../schema/flow-settings.ts";
 import { Marks } from "./act/marks.ts";
 import { DSCP, type DscpName, dscpOfPersona, dscpOfTin } from "./act/policy.ts";
+import { connectionText, otherSide } from "./flow-key.ts";
 import type { FlowKey, FlowVerdict } from "./interface.ts";
 import { LiveTap, type TapSource } from "./live-tap.ts";
 import type { Catalog } from "./persona/catalog.ts";
@@ -37,7 +38,9 @@ export interface RecognitionOptions {
 }
 
 interface RecognisedFlow {
-  readonly key: FlowKey;
+  key: FlowKey;
+  /** The connection table told who asked; the tap may have guessed. */
+  isKeySure: boolean;
   verdict: FlowVerdict;
   dscp: DscpName;
   /** Its device's hardware address, or null. */
@@ -58,7 +61,7 @@ export class Recognition {
   readonly #catalog: Catalog;
   readonly #conntrack: ConntrackTable;
   readonly #devices = new DevicePersonas();
-  /** By the text of the key, the longest silent first. */
+  /** By connection, the longest silent first. */
   readonly #flows = new Map<string, RecognisedFlow>();
   /** Null in shadow mode, which marks nothing. */
   readonly #marks: Marks | null;
@@ -116,9 +119,9 @@ export class Recognition {
     return [...this.#flows.values()]
       .sort((a, b) => bytesOf(b) - bytesOf(a))
       .slice(0, Math.max(0, limit))
-      .map(({ verdict, dscp, uploadBytes, downloadBytes, lastSeenMs }) => ({
+      .map(({ key, verdict, dscp, uploadBytes, downloadBytes, lastSeenMs }) => ({
         ...verdict,
-        ...{ dscp: DSCP[dscp], uploadBytes, downloadBytes, lastSeenMs },
+        ...{ key, dscp: DSCP[dscp], uploadBytes, downloadBytes, lastSeenMs },
       }));
   }
 
@@ -202,13 +205,18 @@ export class Recognition {
     const isNew = flow.verdict !== verdict || flow.lastSeenMs === 0;
     flow.verdict = verdict;
     flow.lastSeenMs = nowMs;
-    this.#carried(flow, features.fromClient.bytes, features.fromServer.bytes, nowMs);
+    if (!flow.isKeySure) flow.key = verdict.key;
+    const isOtherSide = flow.key.client !== verdict.key.client;
+    const [upload, download] = isOtherSide
+      ? [features.fromServer.bytes, features.fromClient.bytes]
+      : [features.fromClient.bytes, features.fromServer.bytes];
+    this.#carried(flow, upload, download, nowMs);
     if (isNew) this.#mark(flow, nowMs);
   }
 
   /** The flow's place in the table, as the latest. */
   #take(verdict: FlowVerdict): RecognisedFlow {
-    const text = textOf(verdict.key);
+    const text = connectionText(verdict.key);
     const known = this.#flows.get(text);
     if (known !== undefined) this.#flows.delete(text);
     else if (this.#flows.size >= RECOGNISED_FLOWS_MAX) {
@@ -228,11 +236,13 @@ export class Recognition {
   /** The connection table has been read whole. */
   #count(nowMs: number): void {
     for (const [text, flow] of this.#flows) {
-      const connection = this.#conntrack.get(flow.key);
+      const connection = this.#conntrack.get(flow.key) ?? this.#conntrack.get(otherSide(flow.key));
       if (connection === undefined) {
         if (nowMs - flow.lastSeenMs > UNLISTED_MS_MAX) this.#flows.delete(text);
         continue;
       }
+      flow.key = connection.key;
+      flow.isKeySure = true;
       const { uploadBytes, downloadBytes } = connection.counts;
       flow.lastSeenMs = Math.max(flow.lastSeenMs, connection.activeAtMs);
       this.#carried(flow, uploadBytes, downloadBytes, nowMs);
@@ -277,6 +287,7 @@ const UNLISTED_MS_MAX = 30_000;
 function newFlow(verdict: FlowVerdict): RecognisedFlow {
   return {
     key: verdict.key,
+    isKeySure: false,
     verdict,
     dscp: "cs0",
     mac: null,
@@ -294,8 +305,4 @@ function bytesOf({ uploadBytes, downloadBytes }: RecognisedFlow): number {
 
 function deviceOf({ mac, key }: RecognisedFlow): string {
   return mac ?? key.client;
-}
-
-function textOf({ protocol, client, clientPort, server, serverPort }: FlowKey): string {
-  return `${protocol} ${client} ${clientPort} ${server} ${serverPort}`;
 }

@@ -88,8 +88,8 @@ export class FakeKernel extends FakeChildren {
   }
 
   override async run(
-    program: string,
-    args: readonly string[],
+    program = "",
+    args: readonly string[] = [],
     options: { readonly input?: string } = {},
   ): Promise<RunResult> {
     const input = options.input ?? "";

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { Marks } from "../../src/flow/act/marks.ts";
 import { canBeMarked, tableText } from "../../src/flow/act/marks-table.ts";
 import { DSCP_NAMES, type DscpName } from "../../src/flow/act/policy.ts";
+import { otherSide } from "../../src/flow/flow-key.ts";
 import type { FlowKey } from "../../src/flow/interface.ts";
 import type { Child, Children, RunResult } from "../../src/flow/ports.ts";
 import type { FlowNotice } from "../../src/flow/status.ts";
@@ -43,16 +44,12 @@ class StrictTable implements Children {
     const after = new Map(this.elements);
     for (const line of input.trim().split("\n")) {
       const flush = /^flush map \S+ \S+ (\S+)$/.exec(line);
-      const element =
-        /^(add|delete) element \S+ \S+ (\S+) \{ (.*?)(?: : goto mark_(\S+))? \}$/.exec(line);
+      const command = /^(add|delete) element \S+ \S+ (\S+) \{ (.*) \}$/.exec(line);
       if (flush !== null) {
         for (const key of after.keys()) if (key.startsWith(`${flush[1]} `)) after.delete(key);
-      } else if (element !== null) {
-        const [, verb, map, text, mark] = element;
-        const key = `${map} ${text}`;
-        if (verb === "delete" && !after.delete(key)) return "No such file or directory";
-        if (verb === "add" && after.has(key)) return "File exists";
-        if (verb === "add") after.set(key, mark!);
+      } else if (command !== null) {
+        const problem = change(after, command[1]!, command[2]!, command[3]!.split(", "));
+        if (problem !== null) return problem;
       } else if (!line.startsWith("list chain")) {
         return `syntax error in ${line}`;
       }
@@ -60,6 +57,17 @@ class StrictTable implements Children {
     this.elements = after;
     return null;
   }
+}
+
+function change(table: Map<string, string>, verb: string, map: string, elements: string[]) {
+  for (const element of elements) {
+    const [text, mark = ""] = element.split(" : goto mark_");
+    const key = `${map} ${text}`;
+    if (verb === "delete" && !table.delete(key)) return "No such file or directory";
+    if (verb === "add" && table.has(key)) return "File exists";
+    if (verb === "add") table.set(key, mark);
+  }
+  return null;
 }
 
 class Scene {
@@ -103,6 +111,7 @@ describe("Marks", () => {
     await scene.settle(3);
     expect([...scene.table.elements!]).toEqual([
       ["flows4 17 . 192.168.1.2 . 1024 . 203.0.113.9 . 443", "ef"],
+      ["flows4 17 . 203.0.113.9 . 443 . 192.168.1.2 . 1024", "ef"],
     ]);
     expect(scene.table.batches.filter((batch) => batch.includes("add element"))).toHaveLength(1);
   });
@@ -114,7 +123,7 @@ describe("Marks", () => {
     await scene.settle(2);
     scene.marks.set(flow(1), "cs0", scene.nowMs);
     await scene.settle(2);
-    expect([...scene.table.elements!.values()]).toEqual(["cs0"]);
+    expect([...scene.table.elements!.values()]).toEqual(["cs0", "cs0"]);
   });
 
   it("passes over flows without ports", async () => {
@@ -157,7 +166,7 @@ describe("Marks", () => {
     scene.marks.set(flow(0), "ef", scene.nowMs);
     await scene.settle(4);
     expect(scene.installs).toEqual([false]);
-    expect(scene.table.elements?.size).toBe(1);
+    expect(scene.table.elements?.size).toBe(2);
   });
 
   it("tries again with growing waits, and says why, where there is no nft", async () => {
@@ -187,7 +196,7 @@ describe("Marks", () => {
     for (let i = 0; i <= MARKED_FLOWS_MAX; i += 1) scene.marks.set(flow(i), "ef", scene.nowMs);
     await scene.settle(20);
     expect(scene.marks.size).toBe(MARKED_FLOWS_MAX);
-    expect(scene.table.elements?.size).toBe(MARKED_FLOWS_MAX);
+    expect(scene.table.elements?.size).toBe(2 * MARKED_FLOWS_MAX);
     expect(scene.table.elements?.has("flows4 17 . 192.168.1.2 . 1024 . 203.0.113.9 . 443")).toBe(
       false,
     );
@@ -200,6 +209,7 @@ describe("Marks", () => {
         arbitrary: fc.record({
           do: fc.constant("set" as const),
           flow: fc.nat({ max: 7 }),
+          isOther: fc.boolean(),
           dscp: fc.constantFrom(...DSCP_NAMES),
         }),
       },
@@ -213,7 +223,8 @@ describe("Marks", () => {
         const wanted = new Map<number, DscpName>();
         for (const each of steps) {
           if (each.do === "set") {
-            scene.marks.set(flow(each.flow), each.dscp, scene.nowMs);
+            const key = flow(each.flow);
+            scene.marks.set(each.isOther ? otherSide(key) : key, each.dscp, scene.nowMs);
             wanted.set(each.flow, each.dscp);
           } else if (each.do === "settle") {
             await scene.settle(2);
@@ -226,13 +237,15 @@ describe("Marks", () => {
           }
         }
         await scene.settle(40);
+        const named = new Set<number>();
         for (const [key, dscp] of scene.table.elements!) {
-          const n = Number(key.split(" . ")[2]) - 1_024;
+          const [, , portA, , portB] = key.split(" . ").map(Number);
+          const n = (portA === 443 ? portB! : portA!) - 1_024;
           expect(dscp).toBe(wanted.get(n));
-          wanted.delete(n);
+          named.add(n);
         }
         // Nothing is lost but Best Effort, which needs no name.
-        expect([...wanted.values()].every((dscp) => dscp === "cs0")).toBe(true);
+        for (const [n, dscp] of wanted) expect(named.has(n) || dscp === "cs0").toBe(true);
         expect(scene.notices.filter(({ code }) => code !== "marks-lost")).toEqual([]);
       }),
       { numRuns: 60 },

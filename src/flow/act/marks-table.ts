@@ -30,19 +30,17 @@ export function tableText(device: string, taps: boolean): string {
   return `${REMOVAL}table ${NFT_TABLE} {
   map flows4 {
     type inet_proto . ipv4_addr . inet_service . ipv4_addr . inet_service : verdict
-    flags timeout; timeout ${MARKED_FLOW_TIMEOUT_SECONDS}s; size ${MARKED_FLOWS_MAX};
+    flags timeout; timeout ${MARKED_FLOW_TIMEOUT_SECONDS}s; size ${2 * MARKED_FLOWS_MAX};
   }
   map flows6 {
     type inet_proto . ipv6_addr . inet_service . ipv6_addr . inet_service : verdict
-    flags timeout; timeout ${MARKED_FLOW_TIMEOUT_SECONDS}s; size ${MARKED_FLOWS_MAX};
+    flags timeout; timeout ${MARKED_FLOW_TIMEOUT_SECONDS}s; size ${2 * MARKED_FLOWS_MAX};
   }
   map probes4 { type ipv4_addr : verdict; size ${REFLECTORS_MAX}; }
   map probes6 { type ipv6_addr : verdict; size ${REFLECTORS_MAX}; }
 ${DSCP_NAMES.map(chainsOf).join("")}  chain recognised {
-    ct direction original meta l4proto . ip saddr . th sport . ip daddr . th dport vmap @flows4
-    ct direction reply meta l4proto . ip daddr . th dport . ip saddr . th sport vmap @flows4
-    ct direction original meta l4proto . ip6 saddr . th sport . ip6 daddr . th dport vmap @flows6
-    ct direction reply meta l4proto . ip6 daddr . th dport . ip6 saddr . th sport vmap @flows6
+    meta l4proto . ip saddr . th sport . ip daddr . th dport vmap @flows4
+    meta l4proto . ip6 saddr . th sport . ip6 daddr . th dport vmap @flows6
   }
   chain tap {
 ${taps ? tapRules() : ""}  }
@@ -111,12 +109,15 @@ export function canBeMarked({ protocol }: FlowKey): boolean {
   return protocol === TCP || protocol === UDP;
 }
 
+/** Both ways, since who began a connection that is older than the tap is a guess. */
 export function addition(key: FlowKey, name: DscpName): string {
-  return `add element ${NFT_TABLE} ${mapOf(key)} { ${elementOf(key)} : goto mark_${name} }\n`;
+  const verdict = `goto mark_${name}`;
+  const elements = elementsOf(key).map((element) => `${element} : ${verdict}`);
+  return `add element ${NFT_TABLE} ${mapOf(key)} { ${elements.join(", ")} }\n`;
 }
 
 export function deletion(key: FlowKey): string {
-  return `delete element ${NFT_TABLE} ${mapOf(key)} { ${elementOf(key)} }\n`;
+  return `delete element ${NFT_TABLE} ${mapOf(key)} { ${elementsOf(key).join(", ")} }\n`;
 }
 
 /** Probes of these addresses get these code points, others none. */
@@ -133,6 +134,8 @@ function mapOf({ client }: FlowKey): string {
   return client.includes(":") ? "flows6" : "flows4";
 }
 
-function elementOf({ protocol, client, clientPort, server, serverPort }: FlowKey): string {
-  return `${protocol} . ${client} . ${clientPort} . ${server} . ${serverPort}`;
+function elementsOf(key: FlowKey): readonly string[] {
+  const client = `${key.client} . ${key.clientPort}`;
+  const server = `${key.server} . ${key.serverPort}`;
+  return [`${key.protocol} . ${client} . ${server}`, `${key.protocol} . ${server} . ${client}`];
 }

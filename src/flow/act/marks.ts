@@ -10,6 +10,7 @@ import {
   SET_UP_COMMAND_MS_MAX,
 } from "../../kernel/limits.ts";
 import type { Random } from "../../kernel/ports.ts";
+import { connectionText } from "../flow-key.ts";
 import type { FlowKey } from "../interface.ts";
 import type { Children } from "../ports.ts";
 import { RestartBackoff } from "../sense/restart-backoff.ts";
@@ -43,7 +44,7 @@ interface MarkedFlow {
 export class Marks {
   readonly #options: MarksOptions;
   readonly #backoff: RestartBackoff;
-  /** By the text of the key, the longest named first. */
+  /** By connection, the longest named first. */
   readonly #flows = new Map<string, MarkedFlow>();
   /** Those whose code point the kernel does not have yet. */
   readonly #changed = new Set<MarkedFlow>();
@@ -83,7 +84,7 @@ export class Marks {
   /** From now on the flow's packets have this code point, both ways. Flows without ports stay as they are. */
   set(key: FlowKey, dscp: DscpName, nowMs: number): void {
     if (!canBeMarked(key)) return;
-    const text = textOf(key);
+    const text = connectionText(key);
     let flow = this.#flows.get(text);
     if (flow === undefined) {
       // Best Effort is what a connection has from its first packet.
@@ -241,8 +242,4 @@ function noTapMessage(reason: string): string {
     "Flows are marked, but their first packets do not come by nflog. " +
     `On OpenWrt install kmod-nfnetlink-log. nft said: ${reason}`
   );
-}
-
-function textOf({ protocol, client, clientPort, server, serverPort }: FlowKey): string {
-  return `${protocol} ${client} ${clientPort} ${server} ${serverPort}`;
 }
