@@ -3,20 +3,24 @@
 
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { cpus, setPriority } from "node:os";
+import { setPriority } from "node:os";
 
 const NICE = -10;
 
+const favoured = new Set<string>();
+
 /**
- * Every child of this process, all its threads.
- * @param together on one processor: QEMU's threads hand over to each other thousands of times a
- *   second when the guest's clock counts instructions, which costs half as much there
+ * The children that this process has started since the last time, all their threads.
+ * @param processor keeps them on this one: QEMU's threads hand over to each other thousands of times
+ *   a second when the guest's clock counts instructions, which costs half as much there; null: any
  * @returns false where that is not allowed
  */
-export function favourChildren(together: boolean): boolean {
+export function favourNewChildren(processor: number | null): boolean {
   try {
     for (const pid of childrenOf(process.pid)) {
-      if (together) keepTogether(pid);
+      if (favoured.has(pid)) continue;
+      favoured.add(pid);
+      if (processor !== null) keepTogether(pid, processor);
       for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), NICE);
       favourSession(pid);
     }
@@ -26,9 +30,7 @@ export function favourChildren(together: boolean): boolean {
   }
 }
 
-/** Two benches at a time take two processors, if chance will have it. */
-function keepTogether(pid: string): void {
-  const processor = process.pid % cpus().length;
+function keepTogether(pid: string, processor: number): void {
   spawnSync("taskset", ["-a", "-c", "-p", `${processor}`, pid]);
   // The first thread only passes on what the others have long done by themselves.
   spawnSync("chrt", ["--idle", "-p", "0", pid]);

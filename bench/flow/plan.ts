@@ -1,8 +1,9 @@
 // Which runs there are, and in what order: every repeat takes every contestant over a line once,
 // in an order drawn from the seed, so that whatever drifts strikes all alike.
 
-import { LINK_TRACES, type LinkTrace } from "../../sim/link-traces.ts";
+import { LINK_TRACES, type LinkTrace, traceMean } from "../../sim/link-traces.ts";
 import { SeededRandom } from "../../src/kernel/random.ts";
+import type { GuestClock } from "../../tests/lab/qemu.ts";
 import { differsOn, IDLE_TRACE } from "./contestants.ts";
 
 export const DEFAULT_TRACES: readonly string[] = [
@@ -13,7 +14,10 @@ export const DEFAULT_TRACES: readonly string[] = [
 export const WARM_UP_MS = 10_000;
 /** Building and clearing away the namespaces, stopping a contestant, bringing the logs home. */
 const AROUND_MS = 9_000;
-const BOOT_MS = 30_000;
+const BOOT_MS = 40_000;
+/** Seconds of one processor of 2026 for a second of the guest, and more for what its line carries. */
+const SLOWNESS_IDLE = 0.3;
+const SLOWNESS_PER_MBIT = 0.03;
 /** `--quick` plays the beginning of a line only. */
 const QUICK_MS = 30_000;
 
@@ -45,8 +49,19 @@ export function planRuns({ traces, contestants, repeats, seed }: PlanOptions): P
   return runs;
 }
 
-export function expectedMs(runs: readonly PlannedRun[]): number {
-  return runs.reduce((sum, run) => sum + run.trace.durationMs + WARM_UP_MS + AROUND_MS, BOOT_MS);
+/** By the instructions' clock a quiet line passes quickly, and a fast one slowly. */
+export function expectedMs(runs: readonly PlannedRun[], clock: GuestClock): number {
+  return runs.reduce((sum, { trace }) => {
+    const guestMs = trace.durationMs + WARM_UP_MS + AROUND_MS;
+    const slowness = clock === "host" ? 1 : SLOWNESS_IDLE + SLOWNESS_PER_MBIT * carriedMbit(trace);
+    return sum + guestMs * slowness;
+  }, BOOT_MS);
+}
+
+function carriedMbit(trace: LinkTrace): number {
+  const directions = [trace.download, trace.upload].filter((of) => of.tcpFlows > 0);
+  const kbit = directions.map((of) => traceMean(of.capacityKbit, trace.durationMs));
+  return kbit.reduce((sum, each) => sum + each, 0) / 1_000;
 }
 
 /** @throws when there is no line of that name */
