@@ -10,6 +10,7 @@ export default defineConfig({
           include: ["tests/**/*.test.ts"],
           exclude: ["tests/integration/**", "tests/simulation/**"],
           testTimeout: 30_000,
+          hookTimeout: 60_000,
         },
       },
       {
