@@ -82,7 +82,7 @@ export class FlowRouter {
   /** Takes daemon, state and namespaces away. */
   async remove(): Promise<void> {
     await this.#guest.succeed(
-      `systemctl stop ${UNIT} 2>/dev/null || true; systemctl reset-failed ${UNIT} 2>/dev/null || true
+      `systemctl stop ${UNIT} 2>/dev/null || true
 ${removeTopology()}rm -rf ${DATA_FOLDER} /run/${UNIT} /run/tc-fault`,
     );
   }
@@ -117,9 +117,8 @@ ${flow.replaceAll(/^/gm, "  ")}
     // The wall clock of the guest, as journalctl reads it.
     this.#since = (await this.#guest.succeed("date +%s.%N")).trim();
     await this.#guest.succeed(
-      `systemctl reset-failed ${UNIT} 2>/dev/null || true
-mkdir -p /run/${UNIT} ${DATA_FOLDER}
-systemd-run --quiet --unit=${UNIT} --setenv=PATH=${path} \\
+      `mkdir -p /run/${UNIT} ${DATA_FOLDER}
+systemd-run --quiet --collect --unit=${UNIT} --setenv=PATH=${path} \\
   --property=MemoryMax=${MEMORY_MAX} --property=KillMode=process --property=TimeoutStopSec=30 \\
   ip netns exec ${ROUTER.namespace} /opt/myco/myco.mjs daemon --config ${CONFIGURATION}`,
     );

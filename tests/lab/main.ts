@@ -70,11 +70,11 @@ async function runScripts(
 ): Promise<number> {
   const startMs = performance.now();
   const runner = new Runner(laboratory, print, keep);
-  const interrupted = onInterruption(async () => {
+  endOnInterruption(async () => {
     await runner.abort();
     laboratory.close();
   });
-  await Promise.race([runner.run(scripts), interrupted]);
+  await runner.run(scripts);
   if (keep) print(`» kept: ${laboratory.scratch}`);
   else laboratory.close();
   const { passed, failed, skipped } = runner.tally;
@@ -95,20 +95,18 @@ async function runShell(laboratory: Laboratory, chosen: RunnableScript | null): 
 }
 
 /** Ends the process after `cleanUp` on a signal, or when the one who started it has gone. */
-function onInterruption(cleanUp: () => Promise<void>): Promise<never> {
-  return new Promise(() => {
-    let ending = false;
-    const end = (): void => {
-      if (ending) return;
-      ending = true;
-      void cleanUp().finally(() => process.exit(EXIT.interrupted));
-    };
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, end);
-    const parent = process.ppid;
-    setInterval(() => {
-      if (process.ppid !== parent) end();
-    }, PARENT_LOOK_MS).unref();
-  });
+function endOnInterruption(cleanUp: () => Promise<void>): void {
+  let ending = false;
+  const end = (): void => {
+    if (ending) return;
+    ending = true;
+    void cleanUp().finally(() => process.exit(EXIT.interrupted));
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, end);
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) end();
+  }, PARENT_LOOK_MS).unref();
 }
 
 try {

@@ -28,6 +28,7 @@ export class Runner {
   readonly #laboratory: Laboratory;
   readonly #print: (line: string) => void;
   readonly #keep: boolean;
+  #aborted = false;
   #guests: { readonly key: string; readonly set: Guests } | null = null;
 
   constructor(laboratory: Laboratory, print: (line: string) => void, keep: boolean) {
@@ -42,8 +43,9 @@ export class Runner {
     await this.#release();
   }
 
-  /** Cuts every guest's power, for an end before the end. */
+  /** Cuts every guest's power, for an end before the end: `run` tells nothing more and never resolves. */
   async abort(): Promise<void> {
+    this.#aborted = true;
     await this.#release();
   }
 
@@ -64,6 +66,7 @@ export class Runner {
     } catch (error) {
       outcome = { kind: "failed", detail: (error as Error).message };
     }
+    if (this.#aborted) return new Promise(() => {});
     const counted = this.tally.passed + this.tally.failed - before;
     this.#close(name, outcome, counted, startMs);
     if (outcome.kind === "failed" && set !== undefined) await this.#report(name, set);
@@ -93,7 +96,7 @@ export class Runner {
           return result;
         } catch (error) {
           if (error instanceof Error && error.name === "SkipTest") throw error;
-          if (!failedInSubtest) {
+          if (!failedInSubtest && !this.#aborted) {
             failedInSubtest = true;
             this.tally.failed += 1;
             const detail = (error as Error).message.replaceAll("\n", "\n    ");
