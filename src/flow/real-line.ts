@@ -1,6 +1,6 @@
 // The line of this machine: its shapers, its counters, its pinger. In shadow mode it only senses.
 
-import { FLOW_USAGE_EVERY_MS } from "../kernel/limits.ts";
+import { FILTER_CHECK_EVERY_MS, FLOW_USAGE_EVERY_MS } from "../kernel/limits.ts";
 import type { Random } from "../kernel/ports.ts";
 import type { FlowSettings } from "../schema/flow-settings.ts";
 import { isOurShaper } from "./act/ours.ts";
@@ -48,7 +48,9 @@ interface Round {
 }
 
 /** The root qdiscs of both directions; null where there is none. */
-type Roots = Readonly<Record<Direction, QdiscReading | null>>;
+interface Roots extends Readonly<Record<Direction, QdiscReading | null>> {
+  readonly hasIngressHook: boolean;
+}
 
 /** All reflectors together; a few a second serve to notice that the line is back. */
 const PROBES_PER_SECOND = 30;
@@ -78,6 +80,8 @@ export class RealLine implements FlowLine {
   #installing = false;
   #lastTask: Promise<void> = Promise.resolve();
   #retryAtMs: number | null = null;
+  #filterStands = true;
+  #filterCheckedAtMs = 0;
   #round: Round | null = null;
   #asleep = false;
   #pingerStarted = false;
@@ -117,6 +121,7 @@ export class RealLine implements FlowLine {
     if (this.#counters === null) return;
     if (this.#settings.mode === "active") this.#tc.tick();
     this.#readUsage(nowMs);
+    void this.#checkFilter(nowMs);
     // tc is late: what it has not said is missing from the last round.
     if (this.#round !== null) this.#finish(this.#round);
     this.#openRound();
@@ -280,6 +285,8 @@ export class RealLine implements FlowLine {
     if (shaper === null || this.#phase === "stopped") return;
     try {
       const readBack = await shaper.install(this.#rates);
+      this.#filterStands = true;
+      this.#filterCheckedAtMs = this.#nowMs();
       this.#installedIndex = this.#counters?.read()?.index ?? null;
       // tc remembers the numbers of interfaces that may be others now.
       this.#tc.restart("the shapers were made anew");
@@ -401,8 +408,20 @@ export class RealLine implements FlowLine {
       this.#installedIndex = reading.index;
       this.#tellLink("replaced");
     } else if (roots !== null) {
-      this.#tellLink(this.#areOurs(roots) ? "shaped" : "replaced");
+      const stands = this.#areOurs(roots) && this.#filterStands;
+      this.#tellLink(stands ? "shaped" : "replaced");
     }
+  }
+
+  /** tc does not list filters with the qdiscs: that downloads are still led to the IFB is asked seldom. */
+  async #checkFilter(nowMs: number): Promise<void> {
+    const shaper = this.#shaper;
+    if (shaper === null || this.#link !== "shaped" || !this.#settings.ingress) return;
+    if (nowMs - this.#filterCheckedAtMs < FILTER_CHECK_EVERY_MS) return;
+    this.#filterCheckedAtMs = nowMs;
+    await this.#inTurn(async () => {
+      this.#filterStands = await shaper.leadsDownloads();
+    });
   }
 
   #roots({ readings }: Round): Roots | null {
@@ -413,12 +432,15 @@ export class RealLine implements FlowLine {
     return {
       upload: upload === null ? null : rootOf(readings, upload),
       download: download === null ? null : rootOf(readings, download),
+      hasIngressHook: readings.some(
+        ({ device, kind }) => device === upload && (kind === "ingress" || kind === "clsact"),
+      ),
     };
   }
 
-  #areOurs({ upload, download }: Roots): boolean {
+  #areOurs({ upload, download, hasIngressHook }: Roots): boolean {
     if (!isOurShaper(upload)) return false;
-    return !this.#settings.ingress || isOurShaper(download);
+    return !this.#settings.ingress || (isOurShaper(download) && hasIngressHook);
   }
 
   #tellLink(state: LinkState): void {

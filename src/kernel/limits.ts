@@ -254,6 +254,8 @@ export const RECOGNISED_FLOWS_MAX = 2_048;
 export const FOUND_BYTES_MAX = 16 * 1024;
 /** How often the flow plane looks at what it uses of the machine. */
 export const FLOW_USAGE_EVERY_MS = 2_000;
+/** How often it is looked whether downloads are still led to their shaper. */
+export const FILTER_CHECK_EVERY_MS = 30_000;
 /** One line of a recording: a sample with all the answers that may wait. */
 export const RECORDING_LINE_BYTES_MAX = 64 * 1024;
 /** Inputs of the loop that come while it is at another; the oldest makes room. */

@@ -152,6 +152,23 @@ describe("a line in active mode", () => {
     expect([scene.kernel.rateOf(IFB), scene.kernel.rateOf("wan0")]).toEqual([11_000, 7_000]);
   });
 
+  it.each([
+    ["the ingress hook", (wan: ReturnType<FakeKernel["add"]>) => (wan.hasIngress = false)],
+    ["the filter alone", () => {}],
+  ])("notices that downloads are led to its shaper no more: without %s", async (_, remove) => {
+    const scene = await Scene.started();
+    await scene.run(1);
+    const wan = scene.kernel.devices.get("wan0")!;
+    remove(wan);
+    wan.filters = [];
+    await scene.run(31);
+    expect(scene.links()).toEqual(["shaped", "replaced"]);
+    scene.line.carryOut({ kind: "reinstall", ...RATES });
+    await scene.run(1);
+    expect(scene.links().at(-1)).toBe("shaped");
+    expect(wan).toMatchObject({ hasIngress: true, filters: [{ to: IFB }] });
+  });
+
   it("notices an interface that goes, and one that comes back as another", async () => {
     const scene = await Scene.started();
     await scene.run(1);

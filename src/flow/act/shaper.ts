@@ -144,6 +144,17 @@ export class Shaper {
     return readBack;
   }
 
+  /** Whether our filter is where it was put. True as well when tc cannot be asked: that is not for here to tell. */
+  async leadsDownloads(): Promise<boolean> {
+    try {
+      const { filters } = await this.#look();
+      return ingressFilters(filters, this.#ifb).ours.length > 0;
+    } catch (error) {
+      if (error instanceof ShaperError) return true;
+      throw error;
+    }
+  }
+
   /**
    * Puts back what was found, as far as it can be.
    * @returns what did not come back, for people; empty: all did
