@@ -108,8 +108,10 @@ export class Classifier {
     }
     const evidence: Evidence[] = [];
     this.#addNames(flow, evidence);
-    this.#addPayload(flow, evidence);
-    this.#addPlace(flow, evidence);
+    const { client, server } = flow.key;
+    const network = this.#catalog.byAddress(server) ?? this.#catalog.byAddress(client);
+    this.#addPayload(flow, network, evidence);
+    this.#addPlace(flow, network, evidence);
     const guess = guessByBehaviour(flow);
     if (guess !== null) evidence.push({ signal: "behaviour", ...guess });
     return evidence;
@@ -172,11 +174,11 @@ export class Classifier {
     }
   }
 
-  #addPayload(flow: FlowFeatures, evidence: Evidence[]): void {
+  #addPayload(flow: FlowFeatures, network: CatalogHit | null, evidence: Evidence[]): void {
     const { payload, key } = flow;
     const meaning = payload === null ? null : payloadMeaning(key.protocol, payload);
     if (meaning === null) return;
-    const vendor = meaning.isMedia ? this.#mediaVendor(flow) : null;
+    const vendor = meaning.isMedia ? this.#mediaVendor(flow, network) : null;
     if (vendor !== null) evidence.push(vendor);
     const isOthers = vendor !== null && vendor.service !== meaning.service;
     const { service } = meaning;
@@ -184,20 +186,22 @@ export class Classifier {
     evidence.push({ signal: "payload", service, confidence });
   }
 
-  /** Whose media it is, by the names and networks of both sides. */
-  #mediaVendor(flow: FlowFeatures): Evidence | null {
-    const { key, serverName, dnsName, siblingName } = flow;
+  /** Whose media it is, by the names and the network. */
+  #mediaVendor(
+    { serverName, dnsName, siblingName }: FlowFeatures,
+    network: CatalogHit | null,
+  ): Evidence | null {
     for (const name of [serverName, dnsName, siblingName]) {
       const hit = name === null ? null : this.#catalog.byName(name);
       if (hit?.realtime) return { signal: "payload", service: hit.realtime, confidence: 0.85 };
     }
-    const hit = this.#catalog.byAddress(key.server) ?? this.#catalog.byAddress(key.client);
-    return hit?.realtime ? { signal: "payload", service: hit.realtime, confidence: 0.8 } : null;
+    const service = network?.realtime ?? null;
+    return service === null ? null : { signal: "payload", service, confidence: 0.8 };
   }
 
   /** Ports and networks. */
-  #addPlace(flow: FlowFeatures, evidence: Evidence[]): void {
-    const { protocol, client, clientPort, server, serverPort } = flow.key;
+  #addPlace(flow: FlowFeatures, network: CatalogHit | null, evidence: Evidence[]): void {
+    const { protocol, clientPort, serverPort } = flow.key;
     const port = this.#catalog.byPort(protocol, serverPort);
     if (port !== null) evidence.push(fromHit("port", forTransport(port, flow), TRUST.port));
     else if (serverPort < SYSTEM_PORTS_END && serverPort !== 443) {
@@ -207,7 +211,6 @@ export class Classifier {
     if (otherPort !== null) {
       evidence.push(fromHit("port", forTransport(otherPort, flow), TRUST.clientPort));
     }
-    const network = this.#catalog.byAddress(server) ?? this.#catalog.byAddress(client);
     if (network !== null) {
       evidence.push(fromHit("address", forTransport(network, flow), TRUST.network));
     }

@@ -16,6 +16,8 @@ import { TRANSFERS_TCP, TRANSFERS_UDP } from "./signatures/transfers.ts";
 
 const TCP = 6;
 const UDP = 17;
+/** A TCP connection says what it is with its first words; media may begin later in a UDP flow. */
+const TCP_PAYLOADS_MAX = 6;
 /** What a realm adds to STUN's trust: the server said its own name. */
 const REALM_CONFIDENCE = 0.9;
 
@@ -100,9 +102,11 @@ export class SignatureMatcher implements PayloadMatcher {
   }
 }
 
-/** A parser of the tap's own has read the flow: its name says more than any byte. */
-function isReadAlready({ flow }: PayloadContext): boolean {
-  return flow.application !== null && flow.application !== "http";
+/** A parser of the tap's own has read the flow, or its first words have passed. */
+function isReadAlready({ flow, protocol, index }: PayloadContext): boolean {
+  const { application } = flow;
+  if (application !== null && (application !== "http" || index > 0)) return true;
+  return protocol === TCP && index >= TCP_PAYLOADS_MAX;
 }
 
 /** How many signatures are still better than the one that matched before. */

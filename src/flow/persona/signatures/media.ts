@@ -3,7 +3,7 @@
 
 import { u16, u32 } from "../../tap/bytes.ts";
 import type { PayloadContext } from "../../tap/features.ts";
-import { beginsWithAny, holds, onPort, type Signature, signature } from "./signature.ts";
+import { begins, beginsWithAny, holds, onPort, type Signature, signature } from "./signature.ts";
 
 const RTMP_HANDSHAKE_BYTES = 1537;
 const TRANSPORT_STREAM_PACKET_BYTES = 188;
@@ -62,11 +62,9 @@ function isMms(payload: Uint8Array): boolean {
 }
 
 function isIcecast(payload: Uint8Array): boolean {
-  return (
-    beginsWithAny(payload, ["ICY 200 OK", "SOURCE /"]) ||
-    holds(payload, "Icy-MetaData:1", 600) ||
-    holds(payload, "icy-metadata:1", 600)
-  );
+  if (beginsWithAny(payload, ["ICY 200 OK", "SOURCE /"])) return true;
+  if (!begins(payload, "GET /")) return false;
+  return holds(payload, "Icy-MetaData:1", 600) || holds(payload, "icy-metadata:1", 600);
 }
 
 export const MEDIA_TCP: readonly Signature[] = [

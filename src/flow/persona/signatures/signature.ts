@@ -64,9 +64,11 @@ export function holds(payload: Uint8Array, text: string, bytesMax = 512): boolea
   return false;
 }
 
-/** Whether either side's port is one of these. */
-export function onPort(context: PayloadContext, ...ports: readonly number[]): boolean {
-  return ports.includes(context.serverPort) || ports.includes(context.clientPort);
+/** Whether either side's port is one of these. No list: every packet asks, many times. */
+export function onPort(context: PayloadContext, a: number, b = a, c = a, d = a): boolean {
+  const { serverPort: server, clientPort: client } = context;
+  if (server === a || server === b || server === c || server === d) return true;
+  return client === a || client === b || client === c || client === d;
 }
 
 /** Whether either side's port lies in a range, both ends included. */

@@ -17,6 +17,8 @@ import {
 } from "./signature.ts";
 
 const BITTORRENT_HELLO = "\x13BitTorrent protocol";
+const HEX_DIGITS = Array.from("0123456789abcdef", (digit) => digit.charCodeAt(0));
+const GIT_SERVICES = ["upload-pack ", "receive-pack ", "upload-archive "];
 const UDP_TRACKER_MAGIC_HIGH = 0x0417;
 const UDP_TRACKER_MAGIC_LOW = 0x27101980;
 
@@ -237,13 +239,9 @@ function isSmb(payload: Uint8Array): boolean {
 
 /** Four hex digits of length, then a service's name; or the line of a listing. */
 function isGit(payload: Uint8Array): boolean {
-  if (payload.length < 12 || !/^[0-9a-f]{4}$/.test(String.fromCharCode(...payload.subarray(0, 4))))
-    return false;
-  return (
-    textAt(payload, 4, "git-upload-pack ") ||
-    textAt(payload, 4, "git-receive-pack ") ||
-    textAt(payload, 4, "git-upload-archive ")
-  );
+  if (!textAt(payload, 4, "git-")) return false;
+  const isLength = payload.subarray(0, 4).every((byte) => HEX_DIGITS.includes(byte));
+  return isLength && GIT_SERVICES.some((service) => textAt(payload, 8, service));
 }
 
 /** AFP's session layer: request or answer, a command of 1 to 8, no reserved bits. */
