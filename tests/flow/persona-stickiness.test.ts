@@ -53,6 +53,8 @@ describe("a persona in force", () => {
     const held = verdict("game_rt", 0.4);
     const odd = verdict("voip_call", 0.45);
     expect(over([held, odd, held, held, odd]).at(-1)).toBe("gaming");
+    const nothing = verdict("unknown", 0, []);
+    expect(over([held, odd, nothing, nothing, odd]).at(-1)).toBe("gaming");
   });
 
   test("stays when challengers do not agree with each other", () => {

@@ -48,7 +48,7 @@ export class StickyVerdicts {
     }
     if (fresh.persona === standing.verdict.persona) agree(standing, fresh);
     else if (isDecisive(standing.verdict, fresh)) adopt(standing, fresh);
-    else if (fresh.persona !== "unknown") challenge(standing, fresh);
+    else challenge(standing, fresh);
     return standing.verdict;
   }
 
@@ -81,13 +81,15 @@ function adopt(standing: Standing, fresh: FlowVerdict): void {
   standing.votes = 0;
 }
 
+/** A look that finds nothing is a look, and no vote. */
 function challenge(standing: Standing, fresh: FlowVerdict): void {
-  if (standing.challenger !== fresh.persona) {
+  const isVote = fresh.persona !== "unknown";
+  if (isVote && standing.challenger !== fresh.persona) {
     standing.challenger = fresh.persona;
     standing.votes = 0;
   }
-  standing.votes = ((standing.votes << 1) | 1) & VOTES_MASK;
-  if (countVotes(standing.votes) >= VOTES_NEEDED) adopt(standing, fresh);
+  standing.votes = ((standing.votes << 1) | (isVote ? 1 : 0)) & VOTES_MASK;
+  if (isVote && countVotes(standing.votes) >= VOTES_NEEDED) adopt(standing, fresh);
 }
 
 function countVotes(votes: number): number {
