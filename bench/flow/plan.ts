@@ -10,8 +10,8 @@ export const DEFAULT_TRACES: readonly string[] = [
   ...["T0", "T1", "T2", "T4", "T6", "T7", "T8", "T9"],
   IDLE_TRACE,
 ];
-/** Before the load: the pinger learns the line, a contestant comes up. */
-export const WARM_UP_MS = 10_000;
+/** Before the load: a contestant comes up from a cold disk, and its pinger learns the line. */
+export const WARM_UP_MS = 16_000;
 /** Building and clearing away the namespaces, stopping a contestant, bringing the logs home. */
 const AROUND_MS = 9_000;
 const BOOT_MS = 40_000;
