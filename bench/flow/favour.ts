@@ -45,6 +45,16 @@ function favourSession(pid: string): void {
   }
 }
 
+/** The processors this process may use, such as `[0, 1]` (proc_pid_status(5), Cpus_allowed_list). */
+export function allowedProcessors(): number[] {
+  const status = readFileSync("/proc/self/status", "utf8");
+  const ranges = /^Cpus_allowed_list:\s*(\S+)/m.exec(status)?.[1]?.split(",") ?? ["0"];
+  return ranges.flatMap((range) => {
+    const [first = 0, last = first] = range.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  });
+}
+
 function childrenOf(parent: number): string[] {
   return readdirSync("/proc").filter((entry) => {
     if (!/^\d+$/.test(entry)) return false;

@@ -11,7 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Laboratory } from "../../tests/lab/laboratory.ts";
 import type { Machine } from "../../tests/lab/machine.ts";
@@ -26,7 +26,7 @@ import {
   MYCO_SETTINGS,
   mycoSettings,
 } from "./contestants.ts";
-import { favourNewChildren } from "./favour.ts";
+import { allowedProcessors, favourNewChildren } from "./favour.ts";
 import { measure, type RunFigures } from "./metrics.ts";
 import { type PlannedRun, WARM_UP_MS } from "./plan.ts";
 import { figuresFile, runFolder } from "./run-folders.ts";
@@ -47,7 +47,7 @@ type Say = (line: string) => void;
 /** By the host's clock a second guest would take the first one's time. */
 export function guestsAtATime(missing: readonly PlannedRun[], clock: GuestClock): number {
   if (clock === "host") return 1;
-  return Math.min(linesOf(missing).length, availableParallelism(), GUESTS_MAX);
+  return Math.min(linesOf(missing).length, allowedProcessors().length, GUESTS_MAX);
 }
 
 export async function playRuns(
@@ -104,7 +104,7 @@ async function withGuest(
     const guest = guests.machines.line;
     guest.start();
     await sleep(SPAWN_MS);
-    const processor = clock === "instructions" ? index : null;
+    const processor = clock === "instructions" ? allowedProcessors()[index]! : null;
     if (!favourNewChildren(processor)) say("without root the guest gets no priority");
     await guests.startAll();
     await guest.copyFromHost(brought, GUEST_FOLDER);
