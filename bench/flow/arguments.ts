@@ -1,6 +1,5 @@
 // The command line of `npm run bench:flow`.
 
-import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import type { GuestClock } from "../../tests/lab/qemu.ts";
 import { BUILT_IN, type Guest } from "./contestants.ts";
@@ -106,6 +105,5 @@ function split(text: string): string[] {
   return text
     .split(",")
     .map((item) => item.trim())
-    .filter(Boolean)
-    .map((item) => basename(item));
+    .filter(Boolean);
 }

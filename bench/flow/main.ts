@@ -7,13 +7,14 @@ import { join } from "node:path";
 import { SeededRandom } from "../../src/kernel/random.ts";
 import { HostLacksError, LabError } from "../../tests/lab/errors.ts";
 import { type BenchArguments, HELP, readArguments } from "./arguments.ts";
-import { measure, seriesOf } from "./metrics.ts";
+import { measure } from "./metrics.ts";
 import { expectedMs, findTraces, type PlannedRun, planRuns } from "./plan.ts";
 import { guestsAtATime, LAG_MS_WORTH_SAYING, playRuns } from "./play.ts";
 import { type PlottedRun, plotTrace } from "./plot.ts";
 import { markdownReport } from "./report.ts";
 import { figuresFile, runFolder } from "./run-folders.ts";
 import { readRunLogs } from "./run-logs.ts";
+import { seriesOf } from "./series.ts";
 import { type MeasuredRun, summarize } from "./summary.ts";
 
 const EXIT = { done: 0, failed: 1, usage: 2, hostLacks: 69 } as const;

@@ -1,23 +1,24 @@
 // From one run's raw logs to its figures. Every definition is in docs/bench-flow.md; all pure.
 
 import type { LoadInterval } from "./logs/load-log.ts";
-import type { Probe } from "./logs/ping-log.ts";
-import type { RateChange } from "./logs/qdisc-log.ts";
 import type { VoicePacket } from "./logs/voice-capture.ts";
 import type { DirectionLogs, RunLogs } from "./run-logs.ts";
 import type { Mark } from "./run-spec.ts";
-import { median, percentile } from "./statistics.ts";
+import {
+  type DirectionSeries,
+  devicesOf,
+  type Level,
+  type RunSeries,
+  type Span,
+  seriesOf,
+  spanOf,
+  valueAt,
+} from "./series.ts";
+import { percentile } from "./statistics.ts";
+import { capacitySteps, type DropFigures, dropsOf, type RiseFigures, risesOf } from "./steps.ts";
 
 /** An interval counts as usable up to this p95 RTT increase. */
 export const USABLE_INCREASE_MS = 30;
-/** "Back" after a drop: RTT within this of the path's own. */
-const BACK_INCREASE_MS = 15;
-const BACK_WINDOW_MS = 500;
-/** A change of capacity that reaction and recovery are measured at. */
-const STEP_SHARE = 0.2;
-/** Levels that last less are weather, not steps. */
-const STEP_LASTS_MS = 4_000;
-const RECOVERED_SHARE = 0.85;
 /** Below this share of the capacity a cut helps nobody. */
 const INNOCENT_SHARE = 0.95;
 /** After a drop a queue has to drain, so that a cut below the capacity is no mistake. */
@@ -26,12 +27,6 @@ const DRAIN_MS = 3_000;
 const CUT_SHARE = 0.01;
 const VOICE_DSCP_MIN = 40;
 const VOICE_TIN = 3;
-
-/** A value from `atMs` on, until the next. */
-export interface Level {
-  readonly atMs: number;
-  readonly value: number;
-}
 
 export interface RttFigures {
   readonly p50Ms: number | null;
@@ -53,24 +48,6 @@ export interface DirectionFigures {
   readonly drops: readonly DropFigures[];
   readonly rises: readonly RiseFigures[];
   readonly voice: VoiceFigures;
-}
-
-/** Times since the drop; null: not before the next step. */
-export interface DropFigures {
-  readonly fromKbit: number;
-  readonly toKbit: number;
-  /** Until the shaper's rate is at most the capacity. */
-  readonly reactionMs: number | null;
-  readonly rttBackMs: number | null;
-}
-
-export interface RiseFigures {
-  readonly fromKbit: number;
-  readonly toKbit: number;
-  /** Until the shaper's rate is 85 % of the new capacity. */
-  readonly recoveryMs: number | null;
-  /** Until half a second carries half of what it carried before the line was cut off; null unless it was, or never. */
-  readonly goodputBackMs: number | null;
 }
 
 export interface VoiceFigures {
@@ -109,68 +86,6 @@ export interface RunFigures {
   readonly lagP99Ms: number;
 }
 
-/** Wall-clock times of one run's load. */
-interface Span {
-  readonly startMs: number;
-  readonly endMs: number;
-}
-
-/** What the run looked like over time, for metrics and plots alike; times since the load began. */
-export interface RunSeries {
-  readonly durationMs: number;
-  readonly rttIncrease: readonly { readonly atMs: number; readonly value: number | null }[];
-  readonly download: DirectionSeries;
-  readonly upload: DirectionSeries;
-}
-
-export interface DirectionSeries {
-  readonly capacity: readonly Level[];
-  /** The shaper's rate; empty where there is none. */
-  readonly rate: readonly Level[];
-  readonly load: readonly LoadInterval[];
-}
-
-export function seriesOf(logs: RunLogs): RunSeries {
-  const span = spanOf(logs.marks);
-  const lines = logs.marks.filter((mark) => mark.kind === "line");
-  const level = (pick: (line: (typeof lines)[number]) => number): Level[] =>
-    inSpan(
-      lines.map((line) => ({ atMs: line.atMs, value: pick(line) })),
-      span,
-    );
-  const path = level((line) => line.pathRttMs);
-  const { cake } = logs.contestant;
-  const devices = devicesOf(logs);
-  const direction = (
-    load: readonly LoadInterval[],
-    capacity: Level[],
-    device: string | null,
-    startKbit: number | null,
-  ): DirectionSeries => ({
-    capacity,
-    rate: ratesOf(logs.rateChanges, device, startKbit, span),
-    load: load
-      .filter((l) => l.startMs >= span.startMs - 250 && l.endMs <= span.endMs + 250)
-      .map((l) => ({ ...l, startMs: l.startMs - span.startMs, endMs: l.endMs - span.startMs })),
-  });
-  return {
-    durationMs: span.endMs - span.startMs,
-    rttIncrease: increases(logs.probes, path, span),
-    download: direction(
-      logs.download.load,
-      level((line) => line.downloadKbit),
-      devices.download,
-      cake?.downloadKbit ?? null,
-    ),
-    upload: direction(
-      logs.upload.load,
-      level((line) => line.uploadKbit),
-      devices.upload,
-      cake?.uploadKbit ?? null,
-    ),
-  };
-}
-
 export function measure(logs: RunLogs): RunFigures {
   const span = spanOf(logs.marks);
   const series = seriesOf(logs);
@@ -194,81 +109,6 @@ export function measure(logs: RunLogs): RunFigures {
     usage: usageOf(logs.marks, span),
     lagP99Ms: logs.marks.find((mark) => mark.kind === "lag")?.p99Ms ?? 0,
   };
-}
-
-function spanOf(marks: readonly Mark[]): Span {
-  const start = marks.find((mark) => mark.kind === "load-start");
-  const end = marks.find((mark) => mark.kind === "load-end");
-  if (start === undefined || end === undefined) throw new Error("the run did not come to its end");
-  return { startMs: start.atMs, endMs: end.atMs };
-}
-
-/** Uploads leave by the WAN; downloads are shaped on whatever else carries CAKE, an IFB. */
-function devicesOf(logs: RunLogs): { download: string | null; upload: string | null } {
-  const names = [
-    ...logs.rateChanges.map((change) => change.device),
-    ...logs.marks.filter((mark) => mark.kind === "tins").map((mark) => mark.device),
-  ];
-  const isUpload = (name: string): boolean => name.startsWith("wan");
-  return {
-    download: names.find((name) => !isUpload(name)) ?? null,
-    upload: names.find(isUpload) ?? null,
-  };
-}
-
-/** Levels since the load began: the one in force then is moved to 0. */
-function inSpan(levels: readonly Level[], span: Span): Level[] {
-  const result: Level[] = [];
-  for (const { atMs, value } of levels) {
-    if (atMs > span.endMs) break;
-    if (atMs <= span.startMs) result.length = 0;
-    result.push({ atMs: Math.max(0, atMs - span.startMs), value });
-  }
-  return result;
-}
-
-function ratesOf(
-  changes: readonly RateChange[],
-  device: string | null,
-  startKbit: number | null,
-  span: Span,
-): Level[] {
-  const start = startKbit === null ? [] : [{ atMs: 0, value: startKbit }];
-  const own = changes.filter((change) => change.device === device);
-  return inSpan(
-    [...start, ...own.map(({ atMs, rateKbit }) => ({ atMs, value: rateKbit ?? Infinity }))],
-    span,
-  );
-}
-
-export function valueAt(levels: readonly Level[], atMs: number): number | null {
-  let value: number | null = null;
-  for (const level of levels) {
-    if (level.atMs > atMs) break;
-    value = level.value;
-  }
-  return value;
-}
-
-/**
- * What each probe of the load's time took above the path's own RTT. The guest's share of an RTT is
- * the median of the quiet time before the load, less what the path then was set to.
- */
-function increases(
-  probes: readonly Probe[],
-  path: readonly Level[],
-  span: Span,
-): { atMs: number; value: number | null }[] {
-  const pathStartMs = path[0]?.value ?? 0;
-  const quiet = probes.filter((p) => p.atMs < span.startMs && p.rttMs !== null);
-  const restMs = (median(quiet.map((p) => p.rttMs!)) ?? pathStartMs) - pathStartMs;
-  return probes
-    .filter((p) => p.atMs >= span.startMs && p.atMs <= span.endMs)
-    .map((p) => {
-      const atMs = p.atMs - span.startMs;
-      const ownMs = restMs + (valueAt(path, atMs) ?? pathStartMs);
-      return { atMs, value: p.rttMs === null ? null : p.rttMs - ownMs };
-    });
 }
 
 function rttOf(series: RunSeries): RttFigures {
@@ -322,7 +162,7 @@ function cutsOf(
 ): Pick<DirectionFigures, "rateChanges" | "cuts" | "falseCutsPerMinute"> {
   let cuts = 0;
   let falseCuts = 0;
-  const drops = steps(of.capacity, durationMs).filter((step) => step.to < step.from);
+  const drops = capacitySteps(of.capacity, durationMs).filter((step) => step.to < step.from);
   for (const [index, { atMs, value }] of of.rate.entries()) {
     const before = of.rate[index - 1]?.value;
     if (before === undefined || value >= before * (1 - CUT_SHARE)) continue;
@@ -336,97 +176,6 @@ function cutsOf(
     cuts,
     falseCutsPerMinute: falseCuts / (durationMs / 60_000),
   };
-}
-
-interface Step {
-  readonly atMs: number;
-  readonly untilMs: number;
-  readonly from: number;
-  readonly to: number;
-}
-
-/** Changes of capacity between two levels that last. */
-function steps(capacity: readonly Level[], durationMs: number): Step[] {
-  const result: Step[] = [];
-  for (const [index, { atMs, value }] of capacity.entries()) {
-    const before = capacity[index - 1];
-    const untilMs = capacity[index + 1]?.atMs ?? durationMs;
-    if (before === undefined) continue;
-    const lasts = untilMs - atMs >= STEP_LASTS_MS && atMs - before.atMs >= STEP_LASTS_MS;
-    const isStep = Math.abs(value - before.value) >= STEP_SHARE * Math.max(value, before.value);
-    if (lasts && isStep) result.push({ atMs, untilMs, from: before.value, to: value });
-  }
-  return result;
-}
-
-/** A line that goes away altogether is no drop: nothing can be shaped there. */
-function dropsOf(of: DirectionSeries, series: RunSeries): DropFigures[] {
-  return steps(of.capacity, series.durationMs)
-    .filter((step) => step.to < step.from && step.to > 0)
-    .map((step) => ({
-      fromKbit: step.from,
-      toKbit: step.to,
-      reactionMs: firstWhen(of.rate, step, (rate) => rate <= step.to),
-      rttBackMs: rttBack(series, step),
-    }));
-}
-
-function risesOf(of: DirectionSeries, series: RunSeries): RiseFigures[] {
-  return steps(of.capacity, series.durationMs)
-    .filter((step) => step.to > step.from)
-    .map((step) => ({
-      fromKbit: step.from,
-      toKbit: step.to,
-      recoveryMs: firstWhen(of.rate, step, (rate) => rate >= targetKbit(of, step)),
-      goodputBackMs: step.from === 0 ? goodputBack(of, step) : null,
-    }));
-}
-
-/** After an outage nobody owes more than what the shaper stood at before it. */
-function targetKbit(of: DirectionSeries, step: Step): number {
-  if (step.from > 0) return RECOVERED_SHARE * step.to;
-  const outageStart = of.capacity.findLast((level) => level.atMs < step.atMs)?.atMs ?? 0;
-  const before = valueAt(of.rate, outageStart - 1) ?? step.to;
-  return RECOVERED_SHARE * Math.min(before, step.to);
-}
-
-/** How long after the step's start the rate first answers `holds`; null: not before its end. */
-function firstWhen(
-  rate: readonly Level[],
-  step: Step,
-  holds: (rateKbit: number) => boolean,
-): number | null {
-  const atStart = valueAt(rate, step.atMs);
-  if (atStart === null) return null;
-  if (holds(atStart)) return 0;
-  const found = rate.find(
-    ({ atMs, value }) => atMs > step.atMs && atMs < step.untilMs && holds(value),
-  );
-  return found === undefined ? null : found.atMs - step.atMs;
-}
-
-/** From the drop until half a second of probes has its median within the bound again; 0: it never left. */
-function rttBack(series: RunSeries, step: Step): number | null {
-  let left = false;
-  for (let atMs = step.atMs; atMs + BACK_WINDOW_MS <= step.untilMs; atMs += 50) {
-    const values = series.rttIncrease.flatMap((p) =>
-      p.atMs >= atMs && p.atMs < atMs + BACK_WINDOW_MS ? [p.value ?? Infinity] : [],
-    );
-    const middle = median(values);
-    const isOver = middle === null || middle > BACK_INCREASE_MS;
-    if (left && !isOver) return atMs - step.atMs;
-    left ||= isOver;
-  }
-  return left ? null : 0;
-}
-
-function goodputBack(of: DirectionSeries, step: Step): number | null {
-  const outageStart = of.capacity.findLast((level) => level.atMs < step.atMs)?.atMs ?? 0;
-  const before = of.load.filter((l) => l.endMs <= outageStart && l.startMs >= outageStart - 5_000);
-  const usual = median(before.map((load) => load.kbit));
-  if (usual === null) return null;
-  const back = of.load.find((load) => load.startMs >= step.atMs && load.kbit >= usual / 2);
-  return back === undefined ? null : back.endMs - step.atMs;
 }
 
 function voiceOf(all: readonly VoicePacket[], span: Span, tinSent: number | null): VoiceFigures {

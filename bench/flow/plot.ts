@@ -1,7 +1,7 @@
 // One picture a line: RTT increase on top, rate against capacity below, a column for each direction
 // and a colour for each contestant. SVG written by hand, for want of nothing more.
 
-import type { Level, RunSeries } from "./metrics.ts";
+import type { Level, RunSeries } from "./series.ts";
 import { median } from "./statistics.ts";
 
 export interface PlottedRun {

@@ -11,6 +11,8 @@ export function percentile(values: readonly number[], percent: number): number |
   const rank = ((sorted.length - 1) * percent) / 100;
   const below = sorted[Math.floor(rank)]!;
   const above = sorted[Math.ceil(rank)]!;
+  // Between two infinities there is no way to go.
+  if (below === above) return below;
   return below + (above - below) * (rank - Math.floor(rank));
 }
 

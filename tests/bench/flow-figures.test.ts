@@ -153,6 +153,18 @@ describe("reaction and recovery", () => {
     expect(drops[0]!.rttBackMs).toBeLessThanOrEqual(2_000);
   });
 
+  test("what RTT does long after a drop is not the drop's doing", () => {
+    const rttIncrease = (second: number): number => (second >= 30 && second < 32 ? 200 : 3);
+    const { drops } = measure(run({ seconds: 60, capacity, rttIncrease })).download;
+    expect(drops[0]!.rttBackMs).toBe(0);
+  });
+
+  test("without an answer RTT is not back", () => {
+    const rttIncrease = (second: number): number | null => (second >= 20.2 ? null : 3);
+    const { drops } = measure(run({ seconds: 60, capacity, rttIncrease })).download;
+    expect(drops[0]!.rttBackMs).toBeNull();
+  });
+
   test("capacity that changes all the time has no steps", () => {
     const weather = Array.from({ length: 60 }, (_, second) => {
       return [second, second % 2 === 0 ? 40_000 : 10_000] as const;
@@ -287,6 +299,9 @@ describe("statistics", () => {
     );
     expect(percentile([], 50)).toBeNull();
     expect(percentile([1, 2, 3, 4], 50)).toBe(2.5);
+    expect(percentile([1, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY], 50)).toBe(
+      Number.POSITIVE_INFINITY,
+    );
   });
 
   test("a bootstrap interval holds the mean, and narrows with more values", () => {
