@@ -17,6 +17,8 @@ export interface DelayFacts {
   readonly deltaMs: number | null;
   /** Since when the delay has been above the set-point, in the current spell; null: it is not. */
   readonly risenSinceMs: number | null;
+  /** Whether the last answers were well below the set-point: room for more. */
+  readonly calm: boolean;
   /** Whether it has risen by k of m, or steeply. */
   readonly bloated: boolean;
   /** So much, or growing so fast, that even a proven rate is too high now. */
@@ -40,6 +42,9 @@ const STEEP_SET_POINTS = 3;
 const STEEP_SLOPE = 0.1;
 const SEVERE_SET_POINTS = 2.5;
 const STEEP_VOTES = 2;
+/** So many ticks in a row below this share of the set-point are calm. */
+const CALM_TICKS = 2;
+const CALM_SHARE = 0.7;
 /** Weight of a tick in the delay's noise. */
 const NOISE_SHARE = 0.02;
 /** Assumed before the first answer. */
@@ -52,6 +57,7 @@ export class DelaySense {
   #settings: DelaySettings;
   #votes: KOfM;
   #setPointMs: number;
+  #calmTicks = 0;
   #deltaMs: number | null = null;
   #risenSinceMs: number | null = null;
   #baselineMs = BASELINE_MS;
@@ -75,6 +81,7 @@ export class DelaySense {
   interrupt(): void {
     this.#votes.clear();
     this.#deltas.clear();
+    this.#calmTicks = 0;
     this.#risenSinceMs = null;
   }
 
@@ -100,6 +107,7 @@ export class DelaySense {
     this.#deltas.add(atMs, deltaMs);
     const high = deltaMs > this.#setPointMs;
     this.#votes.vote(high);
+    this.#calmTicks = deltaMs <= CALM_SHARE * this.#setPointMs ? this.#calmTicks + 1 : 0;
     if (high) this.#risenSinceMs ??= atMs;
     else if (this.#votes.count === 0) this.#risenSinceMs = null;
     if (!high && beforeMs !== null) this.#noise.add(Math.abs(deltaMs - beforeMs));
@@ -113,6 +121,7 @@ export class DelaySense {
       setPointMs,
       deltaMs: this.#deltaMs,
       risenSinceMs: this.#risenSinceMs,
+      calm: this.#calmTicks >= CALM_TICKS,
       bloated: this.#bloated(slope),
       severe: (this.#deltaMs ?? 0) > SEVERE_SET_POINTS * setPointMs || slope > STEEP_SLOPE,
       slope,

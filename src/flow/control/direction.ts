@@ -178,6 +178,11 @@ export class DirectionController {
     return this.#provenKbit === 0 ? 1 : this.#rateKbit / this.#provenKbit - 1;
   }
 
+  /** Whether it could look for more now, were it its turn. */
+  mayProbe(atMs: number): boolean {
+    return this.saturated && this.#drain === null && atMs >= this.#probeNotBeforeMs;
+  }
+
   /** Enough traffic that a queue could be of its making, and a cut could shorten it. */
   get loaded(): boolean {
     return (this.traffic.lineKbit ?? 0) >= 0.9 * this.#bounds.minKbit;
@@ -391,10 +396,10 @@ export class DirectionController {
 
   /** In full use: up to what is known at once, beyond it by steering, when it is its turn. */
   #climb(facts: DelayFacts, mayProbe: boolean): Move | null {
-    const { atMs, deltaMs, risenSinceMs } = facts;
+    const { atMs, deltaMs } = facts;
     this.#idleSinceMs = null;
     if (this.#phase === "idle") this.#phase = "hold";
-    if (deltaMs === null || risenSinceMs !== null || !this.limiter.open(atMs)) return null;
+    if (deltaMs === null || !facts.calm || !this.limiter.open(atMs)) return null;
     const knownKbit = this.#knownKbit(atMs);
     const known = this.#move("raise", "known-capacity", knownKbit);
     if (known !== null && known.toKbit > this.#rateKbit) return known;
@@ -413,8 +418,9 @@ export class DirectionController {
     this.#probeFromKbit = this.#rateKbit;
   }
 
-  /** 0: the capacity stays as it is; 1: it is another each time. */
+  /** 0: the capacity stays as it is; 1: it is another each time. An upload's is too uncertain to say. */
   get #restlessness(): number {
+    if (this.direction === "upload") return 0;
     return Math.min((this.#volatility.value ?? 0) / VOLATILE, 1);
   }
 

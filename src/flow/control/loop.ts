@@ -188,8 +188,8 @@ export class FlowLoop {
   #takeTurns(atMs: number): void {
     const holder = this.#directions[this.#turn];
     const other: Direction = this.#turn === "download" ? "upload" : "download";
-    if (holder.saturated && (holder.exploring || atMs - this.#turnSinceMs < TURN_MS)) return;
-    if (!this.#directions[other].saturated) return;
+    if (holder.exploring || !this.#directions[other].mayProbe(atMs)) return;
+    if (holder.mayProbe(atMs) && atMs - this.#turnSinceMs < TURN_MS) return;
     this.#turn = other;
     this.#turnSinceMs = atMs;
   }
