@@ -54,6 +54,8 @@ const VOLATILITY_SHARE = 0.3;
 const VOLATILE = 0.25;
 /** Between two raises of a probe, beside the path's RTT: its effect has to be seen. */
 const PROBE_STEP_MS = 180;
+/** A probe whose rate is not used up for so long is over. */
+const PROBE_LULL_MS = 1_500;
 /** So far around the known capacity a probe goes in small steps; beyond, each is larger than the last. */
 const NEAR_KNOWN_SHARE = 1.03;
 /** A probe ends when the delay is above what it was by this share of the set-point, or by twice its noise, in two ticks. */
@@ -436,7 +438,7 @@ export class DirectionController {
   /** Not in full use: never up for that, and back to the base when it lasts. */
   #rest(atMs: number): Move | null {
     const { baseKbit } = this.#bounds;
-    if (this.#phase === "probe") this.#phase = "hold";
+    if (this.#phase === "probe" && atMs - this.#rateSinceMs > PROBE_LULL_MS) this.#phase = "hold";
     if ((this.traffic.lineKbit ?? 0) > IDLE_SHARE * this.#rateKbit) {
       this.#idleSinceMs = null;
       return null;
