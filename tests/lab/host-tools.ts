@@ -13,6 +13,7 @@ export const HOST_TOOLS: Readonly<Record<string, string>> = {
   mmdebstrap: "mmdebstrap",
   mke2fs: "e2fsprogs",
   setpriv: "util-linux",
+  taskset: "util-linux",
   tar: "tar",
 };
 

@@ -83,42 +83,52 @@ export class Runner {
   }
 
   async #test(script: LabScript, set: Guests): Promise<Outcome> {
-    let failedInSubtest = false;
-    const lab: LabContext = {
+    const failedBefore = this.tally.failed;
+    const lab = this.#context(set);
+    try {
+      await set.startAll();
+      await within(script.limitSeconds ?? LIMIT_SECONDS, script.test(lab));
+    } catch (error) {
+      // Scripts are bundled on their own: their SkipTest is another class of the same name.
+      const { name, message } = error as Error;
+      if (name === "SkipTest") return { kind: "skipped", detail: message };
+      return { kind: "failed", detail: this.tally.failed > failedBefore ? "" : message };
+    }
+    return { kind: this.tally.failed > failedBefore ? "failed" : "passed", detail: "" };
+  }
+
+  #context(set: Guests): LabContext {
+    return {
       machines: set.machines,
       startAll: () => set.startAll(),
-      subtest: async (title, test) => {
-        const startMs = performance.now();
-        try {
-          const result = await test();
-          this.tally.passed += 1;
-          this.#print(`  ok    ${elapsed(startMs).padStart(7)}  ${title}`);
-          return result;
-        } catch (error) {
-          if (error instanceof Error && error.name === "SkipTest") throw error;
-          if (!failedInSubtest && !this.#aborted) {
-            failedInSubtest = true;
-            this.tally.failed += 1;
-            const detail = (error as Error).message.replaceAll("\n", "\n    ");
-            this.#print(`  FAIL  ${elapsed(startMs).padStart(7)}  ${title}\n    ${detail}`);
-          }
-          throw error;
-        }
+      subtest: (title, test) => this.#count(title, test),
+      trial: async (title, test) => {
+        await this.#count(title, test).catch((error: Error) => {
+          if (error.name === "SkipTest") throw error;
+        });
       },
       skip: (reason) => {
         throw new SkipTest(reason);
       },
       note: (line) => this.#print(`        ${line}`),
     };
+  }
+
+  async #count<Result>(title: string, test: () => Promise<Result>): Promise<Result> {
+    const startMs = performance.now();
     try {
-      await set.startAll();
-      await within(script.limitSeconds ?? LIMIT_SECONDS, script.test(lab));
-      return { kind: "passed", detail: "" };
+      const result = await test();
+      this.tally.passed += 1;
+      this.#print(`  ok    ${elapsed(startMs).padStart(7)}  ${title}`);
+      return result;
     } catch (error) {
-      // Scripts are bundled on their own: their SkipTest is another class of the same name.
       const { name, message } = error as Error;
-      if (name === "SkipTest") return { kind: "skipped", detail: message };
-      return { kind: "failed", detail: failedInSubtest ? "" : message };
+      if (name !== "SkipTest" && !this.#aborted) {
+        this.tally.failed += 1;
+        const detail = message.replaceAll("\n", "\n    ");
+        this.#print(`  FAIL  ${elapsed(startMs).padStart(7)}  ${title}\n    ${detail}`);
+      }
+      throw error;
     }
   }
 

@@ -20,6 +20,8 @@ export interface LabContext<Name extends string = string> {
   startAll(): Promise<void>;
   /** One counted test. What it throws ends the script. */
   subtest<Result>(name: string, test: () => Promise<Result>): Promise<Result>;
+  /** Like `subtest`, but the script goes on after a failure, which fails it in the end. */
+  trial(name: string, test: () => Promise<void>): Promise<void>;
   /** Ends the script as skipped. */
   skip(reason: string): never;
   /** A line for whoever reads the run, such as a figure. */

@@ -21,7 +21,8 @@ export default labScript({
   machines: FLOW_MACHINES,
   myco: true,
   reuse: true,
-  async test({ machines: { guest }, subtest }) {
+  limitSeconds: 1200,
+  async test({ machines: { guest }, trial }) {
     const router = new FlowRouter(guest);
     /** How many processes of a name live in the router's namespace. */
     const count = async (program: string): Promise<number> => {
@@ -41,7 +42,7 @@ export default labScript({
       ({ kind, cause: told }: { kind: string; cause: string }) =>
         kind === "rollback" && told === cause;
 
-    await subtest("a change that tc refuses is rolled back, and the loop goes on", async () => {
+    await trial("a change that tc refuses is rolled back, and the loop goes on", async () => {
       await router.build(LINE);
       await router.start({ flow: SETTINGS, withFaults: true });
       const stableKbit = await router.shaperKbit("download");
@@ -56,7 +57,7 @@ export default labScript({
       await router.endLoads();
     });
 
-    await subtest("a rate read back wrong is rolled back, and made right", async () => {
+    await trial("a rate read back wrong is rolled back, and made right", async () => {
       await router.build(LINE);
       await router.start({ flow: SETTINGS, withFaults: true });
       await router.spoilChanges("bend");
@@ -75,7 +76,7 @@ export default labScript({
       await router.endLoads();
     });
 
-    await subtest("a rate that somebody else sets does not last", async () => {
+    await trial("a rate that somebody else sets does not last", async () => {
       await router.build(LINE);
       await router.start({ flow: SETTINGS });
       await router.succeed(`tc qdisc change dev ${ROUTER.wan} root cake bandwidth 3mbit`);
@@ -83,7 +84,7 @@ export default labScript({
       await router.waitForShaper("upload", "is the loop's own again", (kbit) => kbit === 5_000);
     });
 
-    await subtest("kill -9 leaves working shapers; the next life takes them over", async () => {
+    await trial("kill -9 leaves working shapers; the next life takes them over", async () => {
       await router.kill();
       await assertShaped();
       await guest.succeed(inNamespace("client", "ping -c2 -W5 203.0.113.1"));
@@ -95,14 +96,14 @@ export default labScript({
       for (const program of CHILDREN) assert.equal(await count(program), 1, program);
     });
 
-    await subtest("after a crash SIGTERM still puts back what the first life found", async () => {
+    await trial("after a crash SIGTERM still puts back what the first life found", async () => {
       await router.stop();
       assert.notEqual((await router.rootQdisc(ROUTER.wan))?.kind, "cake");
       await guest.fail(`ip -n ${ROUTER.namespace} link show dev ${IFB}`);
       for (const program of CHILDREN) assert.equal(await count(program), 0, program);
     });
 
-    await subtest("a qdisc that another program replaces is made again", async () => {
+    await trial("a qdisc that another program replaces is made again", async () => {
       await router.build(LINE);
       await router.start({ flow: SETTINGS });
       await router.succeed(`tc qdisc replace dev ${ROUTER.wan} root fq_codel`);
@@ -118,7 +119,7 @@ export default labScript({
       );
     });
 
-    await subtest("a pinger that is killed comes back", async () => {
+    await trial("a pinger that is killed comes back", async () => {
       await router.succeed("pkill -KILL -x fping");
       await router.waitForStatus("it measures again", ({ pingerAlive, frozen }) => {
         return pingerAlive && !frozen;
@@ -126,7 +127,7 @@ export default labScript({
       assert.equal(await count("fping"), 1);
     });
 
-    await subtest("a tc that is killed comes back", async () => {
+    await trial("a tc that is killed comes back", async () => {
       await router.succeed("pkill -KILL -x tc");
       await guest.succeed("sleep 2");
       await router.waitForStatus(
@@ -136,7 +137,7 @@ export default labScript({
       assert.equal(await count("tc"), 1);
     });
 
-    await subtest("an interface that goes down and comes up is shaped as before", async () => {
+    await trial("an interface that goes down and comes up is shaped as before", async () => {
       await router.succeed(`ip link set dev ${ROUTER.wan} down`);
       await router.waitForStatus("it knows", ({ link }) => link === "down");
       await router.succeed(`ip link set dev ${ROUTER.wan} up`);
@@ -149,7 +150,7 @@ export default labScript({
       await assertShaped();
     });
 
-    await subtest("an interface that is deleted and made anew is shaped again", async () => {
+    await trial("an interface that is deleted and made anew is shaped again", async () => {
       await router.succeed(`ip link delete dev ${ROUTER.wan}`);
       await router.waitForStatus("it knows", ({ link }) => link === "gone");
       await guest.succeed(

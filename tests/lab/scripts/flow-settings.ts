@@ -28,10 +28,11 @@ export default labScript({
   machines: FLOW_MACHINES,
   myco: true,
   reuse: true,
-  async test({ machines: { guest }, subtest }) {
+  limitSeconds: 1200,
+  async test({ machines: { guest }, trial }) {
     const router = new FlowRouter(guest);
 
-    await subtest("shadow mode senses the line and touches nothing", async () => {
+    await trial("shadow mode senses the line and touches nothing", async () => {
       await router.build(LINE);
       const before = await router.footprint();
       await router.start({ flow: `mode: shadow\n${RATES}` });
@@ -46,7 +47,7 @@ export default labScript({
     });
 
     for (const [what, commands] of Object.entries(FOUND)) {
-      await subtest(`SIGTERM puts back ${what}`, async () => {
+      await trial(`SIGTERM puts back ${what}`, async () => {
         await router.build(LINE);
         for (const command of commands) await router.succeed(command);
         const before = await router.footprint();
@@ -60,7 +61,7 @@ export default labScript({
       });
     }
 
-    await subtest("a good reload is in force at once, and says what it applied", async () => {
+    await trial("a good reload is in force at once, and says what it applied", async () => {
       await router.build(LINE);
       await router.start({ flow: RATES });
       await router.configure(
@@ -71,7 +72,7 @@ export default labScript({
       assert.match(JSON.stringify(await router.waitForLog("was read again")), /flow\.download/);
     });
 
-    await subtest("a bad reload is refused with the key named, and the old one stays", async () => {
+    await trial("a bad reload is refused with the key named, and the old one stays", async () => {
       const before = await router.footprint();
       await router.configure(RATES.replace("min: 2000", "min: 99000"));
       await router.signal("HUP");
@@ -80,7 +81,7 @@ export default labScript({
       assert.equal((await router.status()).phase, "running");
     });
 
-    await subtest("downloads can be left alone, and shaped again, while it runs", async () => {
+    await trial("downloads can be left alone, and shaped again, while it runs", async () => {
       await router.configure(`ingress: false\n${RATES}`);
       await router.signal("HUP");
       await guest.waitUntilFails(`ip -n ${ROUTER.namespace} link show dev ${IFB}`, 60);

@@ -36,7 +36,8 @@ export default labScript({
   machines: FLOW_MACHINES,
   myco: true,
   reuse: true,
-  async test({ machines: { guest }, subtest, note }) {
+  limitSeconds: 1200,
+  async test({ machines: { guest }, trial, note }) {
     const router = new FlowRouter(guest);
     const tinPackets = async (direction: Direction): Promise<TinPackets> => {
       const root = await router.rootQdisc(direction === "upload" ? ROUTER.wan : IFB);
@@ -74,7 +75,7 @@ export default labScript({
     for (const [persona, tin] of TINS_OF_PERSONAS) {
       const rule = await router.myco(`persona add ${persona} --port udp/${TALK_PORT}`);
       for (const [family, server] of Object.entries(SERVERS)) {
-        await subtest(`${persona} is in the ${tin} tin both ways, ${family}`, async () => {
+        await trial(`${persona} is in the ${tin} tin both ways, ${family}`, async () => {
           assertMostIn(tin, await talk(server));
         });
       }
@@ -82,7 +83,7 @@ export default labScript({
       if (persona !== "voip") await router.myco(`persona delete ${number}`);
     }
 
-    await subtest("the marks of others are as they were", async () => {
+    await trial("the marks of others are as they were", async () => {
       for (const family of ["ipv4", "ipv6"]) {
         const rows = await router.succeed(`conntrack -L -f ${family} -p udp --dport ${TALK_PORT}`);
         const marks = [...rows.matchAll(/mark=(\d+)/g)].map(([, mark]) => Number(mark));
@@ -93,19 +94,19 @@ export default labScript({
       }
     });
 
-    await subtest("a policy throttles a persona at once", async () => {
+    await trial("a policy throttles a persona at once", async () => {
       await router.myco("flow policy set voip throttle");
       assertMostIn("bulk", await talk(SERVER.address6));
     });
 
-    await subtest("the daemon tells the flows it marks", async () => {
+    await trial("the daemon tells the flows it marks", async () => {
       const { flows } = await router.get<{ flows: { persona: string; hostname: string | null }[] }>(
         "/flow/flows?limit=50",
       );
       assert.ok(flows.some(({ persona }) => persona === "voip"));
     });
 
-    await subtest("at its end the rules of others are all that is left", async () => {
+    await trial("at its end the rules of others are all that is left", async () => {
       await router.stop();
       const ruleset = await router.succeed("nft list tables");
       assert.doesNotMatch(ruleset, /mycoflow/);

@@ -18,6 +18,7 @@ export default labScript({
   title: "the namespaces client – router – isp – path – server",
   machines: FLOW_MACHINES,
   reuse: true,
+  limitSeconds: 1200,
   async test({ machines: { guest }, subtest, note }) {
     const client = "ip netns exec client";
     /** Average round trip in milliseconds of a few pings from the client. */
