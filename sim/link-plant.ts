@@ -277,13 +277,18 @@ export function stepTimes(
 /** Below this share of the capacity a cut helps nobody. */
 const INNOCENT_SHARE = 0.95;
 
-/** Decisions that lowered a direction whose rate was well below its capacity. */
+/**
+ * Decisions that lowered a direction whose rate was well below its capacity. A further cut before the
+ * queue of the first is gone is none.
+ */
 export function falseCuts(
   decisions: readonly Decision[],
   ticks: readonly LinkTick[],
 ): readonly Decision[] {
-  return decisions.filter((decision) => {
+  return decisions.filter((decision, index) => {
     if (decision.kind !== "lower" || decision.fromKbit === null) return false;
+    const before = decisions.slice(0, index).filter((one) => one.direction === decision.direction);
+    if (before.at(-1)?.kind === "lower") return false;
     const tick = ticks.find((candidate) => candidate.atMs >= decision.atMs);
     if (tick === undefined) return false;
     return DIRECTIONS.some(

@@ -11,9 +11,9 @@ import { ReflectorTable } from "./reflectors.ts";
 /** What a tick says of the delay; the same for both directions. */
 export interface DelayFacts {
   readonly atMs: number;
-  /** RTT increase that is steered to: the setting, and half a packet in its way in each direction. */
+  /** RTT increase by queues that is steered to. */
   readonly setPointMs: number;
-  /** Robust RTT increase; null: no fresh answer, so nothing is known. */
+  /** Robust RTT increase, less what packets in its way explain; null: no fresh answer, so nothing is known. */
   readonly deltaMs: number | null;
   /** Since when the delay has been above the set-point, in the current spell; null: it is not. */
   readonly risenSinceMs: number | null;
@@ -37,6 +37,8 @@ export type DelaySettings = Pick<FlowSettings, "delaySetPointMs" | "k" | "m">;
 
 /** Over which the slope is taken. */
 const SLOPE_MS = 350;
+const SLOPE_PACKETS = 30;
+const SLOPE_MS_MORE_MAX = 1_200;
 /** A delay of so many set-points that still rises needs fewer votes. */
 const STEEP_SET_POINTS = 3;
 const STEEP_SLOPE = 0.1;
@@ -56,7 +58,7 @@ export class DelaySense {
   readonly #noise = new Ewma(NOISE_SHARE);
   #settings: DelaySettings;
   #votes: KOfM;
-  #setPointMs: number;
+  #packetMs = 0;
   #calmTicks = 0;
   #deltaMs: number | null = null;
   #risenSinceMs: number | null = null;
@@ -64,10 +66,15 @@ export class DelaySense {
 
   constructor(settings: DelaySettings) {
     this.#settings = settings;
-    this.#setPointMs = settings.delaySetPointMs;
     this.#votes = new KOfM(settings.k, settings.m);
   }
 
+  /** What of the delta is a queue's. */
+  get #queueMs(): number | null {
+    return this.#deltaMs === null ? null : this.#deltaMs - this.#packetMs;
+  }
+
+  /** Robust RTT increase as measured. */
   get deltaMs(): number | null {
     return this.#deltaMs;
   }
@@ -87,17 +94,17 @@ export class DelaySense {
 
   /**
    * @param calm whether the line carries too little for a queue of ours
-   * @param packetMs what a full packet takes on the line, both directions together: a probe may meet one
+   * @param packetMs how long a probe waits for packets that are being sent, both directions together
    */
   sample(sample: FlowSample, calm: boolean, packetMs: number): DelayFacts {
-    this.#setPointMs = this.#settings.delaySetPointMs + packetMs / 2;
+    this.#packetMs = packetMs;
     for (const reply of sample.replies) this.reflectors.reply(reply, calm);
     for (const loss of sample.losses) this.reflectors.loss(loss);
     this.#deltaMs = this.reflectors.deltaMs(sample.atMs);
     this.#baselineMs = this.reflectors.baselineMs(sample.atMs) ?? this.#baselineMs;
     // Only what is new is a sample: an old answer is not counted twice.
-    if (this.#deltaMs !== null && sample.replies.length > 0) {
-      this.#judge(sample.atMs, this.#deltaMs);
+    if (this.#queueMs !== null && sample.replies.length > 0) {
+      this.#judge(sample.atMs, this.#queueMs);
     }
     return this.#facts(sample.atMs);
   }
@@ -105,25 +112,28 @@ export class DelaySense {
   #judge(atMs: number, deltaMs: number): void {
     const beforeMs = this.#deltas.last;
     this.#deltas.add(atMs, deltaMs);
-    const high = deltaMs > this.#setPointMs;
+    const high = deltaMs > this.#settings.delaySetPointMs;
     this.#votes.vote(high);
-    this.#calmTicks = deltaMs <= CALM_SHARE * this.#setPointMs ? this.#calmTicks + 1 : 0;
+    this.#calmTicks =
+      deltaMs <= CALM_SHARE * this.#settings.delaySetPointMs ? this.#calmTicks + 1 : 0;
     if (high) this.#risenSinceMs ??= atMs;
     else if (this.#votes.count === 0) this.#risenSinceMs = null;
     if (!high && beforeMs !== null) this.#noise.add(Math.abs(deltaMs - beforeMs));
   }
 
   #facts(atMs: number): DelayFacts {
-    const slope = this.#deltas.slope(atMs - SLOPE_MS) ?? 0;
-    const setPointMs = this.#setPointMs;
+    // Where a packet is long, the probes' noise is too: it takes a longer look.
+    const slopeMs = SLOPE_MS + Math.min(SLOPE_PACKETS * this.#packetMs, SLOPE_MS_MORE_MAX);
+    const slope = this.#deltas.slope(atMs - slopeMs) ?? 0;
+    const setPointMs = this.#settings.delaySetPointMs;
     return {
       atMs,
       setPointMs,
-      deltaMs: this.#deltaMs,
+      deltaMs: this.#queueMs,
       risenSinceMs: this.#risenSinceMs,
       calm: this.#calmTicks >= CALM_TICKS,
       bloated: this.#bloated(slope),
-      severe: (this.#deltaMs ?? 0) > SEVERE_SET_POINTS * setPointMs || slope > STEEP_SLOPE,
+      severe: (this.#queueMs ?? 0) > SEVERE_SET_POINTS * setPointMs || slope > STEEP_SLOPE,
       slope,
       votes: this.#votes.count,
       baselineMs: this.#baselineMs,
@@ -133,9 +143,11 @@ export class DelaySense {
   }
 
   #bloated(slope: number): boolean {
-    if (this.#deltaMs === null || this.#deltaMs <= this.#setPointMs) return false;
+    const { delaySetPointMs } = this.#settings;
+    const queueMs = this.#queueMs;
+    if (queueMs === null || queueMs <= delaySetPointMs) return false;
     if (this.#votes.carried) return true;
-    const steep = this.#deltaMs > STEEP_SET_POINTS * this.#setPointMs && slope > STEEP_SLOPE;
+    const steep = queueMs > STEEP_SET_POINTS * delaySetPointMs && slope > STEEP_SLOPE;
     return steep && this.#votes.count >= STEEP_VOTES;
   }
 }

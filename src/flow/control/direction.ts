@@ -87,6 +87,8 @@ const ACQUITTED_MS = 5_000;
 const CHANGE_SHARE_MIN = 0.004;
 
 const PACKET_BITS = 8 * 1_514;
+/** Half a packet at each of the two. */
+const PACKETS_MET = 0.9;
 
 interface Drain {
   /** The rate, and the capacity held for true, before the first cut. */
@@ -190,9 +192,9 @@ export class DirectionController {
     return (this.traffic.lineKbit ?? 0) >= 0.9 * this.#bounds.minKbit;
   }
 
-  /** What a full packet takes on the line. */
+  /** How long a probe waits for packets that are being sent, by our shaper and then by the line. */
   get packetMs(): number {
-    return PACKET_BITS / this.#rateKbit;
+    return this.loaded ? (PACKETS_MET * PACKET_BITS) / this.#rateKbit : 0;
   }
 
   get saturated(): boolean {
@@ -469,7 +471,7 @@ export class DirectionController {
  * @param pushing more than the rate would be sent if it could
  */
 function uploadCapacity(lineKbit: number, pushing: boolean, facts: DelayFacts): number {
-  const slope = facts.deltas.slope(facts.atMs - 450) ?? 0;
+  const { slope } = facts;
   if ((facts.deltaMs ?? 0) > FULL_QUEUE_MS && slope < 0.05) return FULL_QUEUE_SHARE * lineKbit;
   return pushing ? lineKbit / (1 + Math.max(slope, 0.02)) : lineKbit;
 }

@@ -96,6 +96,12 @@ export class SimulatedLine {
     return (this.shaperBacklogBytes * 8) / Math.max(this.rateKbit, 1);
   }
 
+  /** What the packets take that a probe may find being sent, one by the shaper and one by the line. */
+  get packetMs(): number {
+    const isBusy = this.shaperBacklogBytes > 0 && this.capacityKbit > 0;
+    return isBusy ? 8 * MTU_BYTES * (1 / this.rateKbit + 1 / this.capacityKbit) : 0;
+  }
+
   /** Where a packet stands that enters the line's queue now. */
   get mark(): number {
     return this.#enqueuedBytes;

@@ -213,6 +213,7 @@ export class LinkPlant {
     if (probe.stage === "upload" && upload.hasServed(probe.mark)) {
       probe.stage = "path";
       probe.dueMs = nowMs + pathMs + reflector.extraMs(nowMs) + this.#jitterMs();
+      for (const line of [upload, download]) probe.dueMs += this.#uniform() * line.packetMs;
       // A probe that will never be answered is told of when its time is up.
       if (this.#uniform() < reflector.lossShare(nowMs)) probe.dueMs = Number.POSITIVE_INFINITY;
     }
