@@ -21,6 +21,8 @@ class StrictTable implements Children {
   elements: Map<string, string> | null = null;
   refuses = false;
   batches: string[] = [];
+  /** A slow nft: what it was given takes effect in so many turns of the loop. */
+  slowTurns = 0;
 
   start(): Child {
     throw new Error("nothing stays running");
@@ -29,6 +31,9 @@ class StrictTable implements Children {
   async run(_: string, __: readonly string[], options?: { input?: string }): Promise<RunResult> {
     const input = options?.input ?? "";
     this.batches.push(input);
+    const turns = this.slowTurns;
+    this.slowTurns = 0;
+    for (let i = 0; i < turns; i += 1) await new Promise((resolve) => setImmediate(resolve));
     const problem = this.refuses ? "Operation not supported" : this.#apply(input);
     return problem === null
       ? { exitCode: 0, stdout: "", stderr: "" }
@@ -189,6 +194,16 @@ describe("Marks", () => {
     expect(scene.table.elements).toBeNull();
     await scene.settle(5);
     expect(scene.table.elements).toBeNull();
+  });
+
+  it("takes its table away also when it is told to while the table is being made", async () => {
+    const scene = new Scene();
+    scene.table.slowTurns = 5;
+    scene.marks.tick(scene.nowMs);
+    expect(await scene.marks.remove()).toBeNull();
+    await scene.settle(8);
+    expect(scene.table.elements).toBeNull();
+    expect(scene.table.batches.at(-1)).toContain("delete table");
   });
 
   it("makes room for the newest when full", async () => {

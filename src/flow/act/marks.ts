@@ -59,6 +59,8 @@ export class Marks {
   #checkAtMs = 0;
   /** When to make the table again; null: it stands. */
   #retryAtMs: number | null = 0;
+  /** The call of nft under way: the next one waits for it, so that a removal comes last. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: MarksOptions) {
     this.#options = options;
@@ -129,7 +131,7 @@ export class Marks {
     const { device, wantsTap, onInstalled, onNotice } = this.#options;
     let taps = wantsTap;
     let failure = await this.#nft(tableText(device, taps));
-    if (failure?.code === "COMMAND_FAILED" && taps) {
+    if (failure?.code === "COMMAND_FAILED" && taps && !this.#stopped) {
       // The kernel may lack only what hands packets over.
       taps = false;
       const first = failure;
@@ -210,7 +212,13 @@ export class Marks {
     this.#retryAtMs = 0;
   }
 
-  async #nft(text: string): Promise<SetUpFailure | null> {
+  #nft(text: string): Promise<SetUpFailure | null> {
+    const done = this.#turn.then(() => this.#run(text));
+    this.#turn = done;
+    return done;
+  }
+
+  async #run(text: string): Promise<SetUpFailure | null> {
     const options = { input: text, timeoutMs: SET_UP_COMMAND_MS_MAX };
     const result = await this.#options.children.run("nft", ["-f", "-"], options);
     return result.exitCode === 0 ? null : explainSetUpFailure("nft", "-f -", result);
