@@ -68,7 +68,7 @@ export default labScript({
 
     await router.build(LINE);
     await router.succeed(
-      "nft 'table inet others { chain mark { type filter hook forward priority -100; ct mark set ct mark | 0x00000301; }; }'",
+      "nft 'table inet others { chain foreign { type filter hook forward priority -100; ct mark set ct mark | 0x00000301; }; }'",
     );
     await router.start({ flow: SETTINGS });
 
