@@ -20,7 +20,7 @@ export function favourNewChildren(processor: number | null): boolean {
     for (const pid of childrenOf(process.pid)) {
       if (favoured.has(pid)) continue;
       favoured.add(pid);
-      if (processor !== null) keepTogether(pid, processor);
+      if (processor !== null) spawnSync("taskset", ["-a", "-c", "-p", `${processor}`, pid]);
       for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), NICE);
       favourSession(pid);
     }
@@ -28,12 +28,6 @@ export function favourNewChildren(processor: number | null): boolean {
   } catch {
     return false;
   }
-}
-
-function keepTogether(pid: string, processor: number): void {
-  spawnSync("taskset", ["-a", "-c", "-p", `${processor}`, pid]);
-  // The first thread only passes on what the others have long done by themselves.
-  spawnSync("chrt", ["--idle", "-p", "0", pid]);
 }
 
 /** Sessions are served in turn, whatever their threads' priorities (sched(7), autogroup). */

@@ -16,7 +16,7 @@ export const WARM_UP_MS = 16_000;
 const AROUND_MS = 9_000;
 const BOOT_MS = 40_000;
 /** Seconds of one processor of 2026 for a second of the guest, and more for what its line carries. */
-const SLOWNESS_IDLE = 0.3;
+const SLOWNESS_IDLE = 1.2;
 const SLOWNESS_PER_MBIT = 0.03;
 /** `--quick` plays the beginning of a line only. */
 const QUICK_MS = 30_000;

@@ -34,6 +34,9 @@ const USAGE_EVERY_MS = 2_000;
 const LAG_EVERY_MS = 100;
 /** A call begins when whoever wants to know it is up, and stands when the load comes. */
 const CALL_BEFORE_LOAD_MS = 4_000;
+const LOADED_LOOK_MS = 4_000;
+const LOADED_GROWTH_BYTES = 512 * 1_024;
+const LOADED_WITHIN_MS = 120_000;
 const STOP_GRACE_MS = 6_000;
 const LOAD_INTERVAL_SECONDS = 0.5;
 const LOAD_BLOCK = "16K";
@@ -54,7 +57,10 @@ async function main(): Promise<void> {
 
   logged("qdisc.log", "router", "tc", ["-tshort", "monitor"], { TZ: "UTC" });
   let program: ChildProcess | null = null;
-  if (contestant.program !== null) program = startContestant();
+  if (contestant.program !== null) {
+    program = startContestant();
+    await untilLoaded();
+  }
   if (!spec.isIdle) startProbes();
   const stopUsage = contestant.program === null ? () => {} : watchUsage();
   const lag = watchLag();
@@ -162,6 +168,20 @@ function startContestant(): ChildProcess {
     mark({ kind: "contestant-exit", atMs: Date.now(), how: `${code ?? signal}` }),
   );
   return child;
+}
+
+/**
+ * Until its memory grows no more. The guest's clock may skip the time in which a disk is waited for,
+ * so that a start takes as long as it likes there.
+ */
+async function untilLoaded(): Promise<void> {
+  let before = 0;
+  for (let waitedMs = 0; waitedMs < LOADED_WITHIN_MS; waitedMs += LOADED_LOOK_MS) {
+    await sleep(LOADED_LOOK_MS);
+    const bytes = Number(readFileSync(join(CGROUP, "memory.current"), "utf8"));
+    if (Math.abs(bytes - before) < LOADED_GROWTH_BYTES) return;
+    before = bytes;
+  }
 }
 
 async function stopContestant(program: ChildProcess): Promise<void> {
