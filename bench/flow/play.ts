@@ -78,7 +78,10 @@ export async function playRuns(
         while (await playLine(guest));
       });
     });
-    await Promise.all(rooms);
+    // One guest's end is not the others': what they play stays played.
+    const ends = await Promise.allSettled(rooms);
+    const failure = ends.find((end) => end.status === "rejected");
+    if (failure !== undefined) throw failure.reason;
   } finally {
     laboratory.close();
     rmSync(brought, { recursive: true });
