@@ -52,6 +52,11 @@ describe("describeRoot", () => {
     );
   });
 
+  it("says that ECN was off, which fq_codel would have on", () => {
+    const withoutEcn = describeRoot(qdiscs(FQ_CODEL.replace('"ecn":true,', "")));
+    expect(withoutEcn.words).toContain("noecn");
+  });
+
   it.each([
     ["nothing but an ingress hook", DEFAULT_WITH_HOOK],
     ["one queue for each of the hardware's", MULTI_QUEUE],

@@ -121,7 +121,8 @@ function optionWords(root: ListedQdisc): readonly string[] | null {
   const words: string[] = [];
   for (const [name, unit] of Object.entries(units)) {
     const value = root.options[name];
-    if (unit === "flag" && value === true) words.push(name);
+    // fq_codel has ECN on when nothing is said, CoDel off.
+    if (unit === "flag") words.push(value === true ? name : `no${name}`);
     // CoDel counts in 1,024 ns and prints rounded down: one more gives the same count again.
     if (unit === "us" && isCount(value)) words.push(name, `${value + 1}us`);
     if (unit === "" && isCount(value)) words.push(name, String(value));
