@@ -75,7 +75,10 @@ export class FlowRouter {
   async build(line: LineOptions): Promise<void> {
     await this.remove();
     await this.#guest.succeed(buildTopology(line));
-    const servers = Object.values(LOAD_PORTS).map((port) => `iperf3 -s -D -p ${port}`);
+    // A server on all addresses would answer UDP from another one than it was asked at.
+    const servers = Object.values(LOAD_PORTS).flatMap((port) =>
+      [SERVER.address4, SERVER.address6].map((address) => `iperf3 -s -D -p ${port} -B ${address}`),
+    );
     await this.#guest.succeed(inNamespace("server", `sh -euc '${servers.join("; ")}'`));
   }
 
