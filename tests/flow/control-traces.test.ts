@@ -72,6 +72,12 @@ describe("a capacity that falls to a quarter and comes back (T1)", () => {
   });
 });
 
+test("a slow line (T8) is seldom cut for its own long packets", () => {
+  const { run, decisions, oracleUsable } = play("T8");
+  expect(falseCuts(decisions, run.ticks).length).toBeLessThanOrEqual(4);
+  expect(run.figures.usable / oracleUsable).toBeGreaterThan(0.6);
+});
+
 test("a square wave (T2) is used to over half of what an oracle can", () => {
   const { run, oracleUsable } = play("T2");
   expect(run.figures.usable / oracleUsable).toBeGreaterThan(0.55);

@@ -56,9 +56,13 @@ test("a recording decides again what the daemon decided, byte for byte", async (
   const ended = new AbortController();
   const stream = router.client.follow("/stream", (text) => told.push(text), ended.signal);
   const recorded = await router.myco("flow", "record", file, "--seconds", "8");
+  expect(recorded.exitCode).toBe(0);
+  const replayed = await runMyco(BUNDLE, ["flow", "replay", file]);
+  expect(replayed.exitCode).toBe(0);
+  const last = replayed.out.trim().split("\n").at(-1)!;
+  await until("the stream has told as much", PATIENCE_MS, async () => told.join("").includes(last));
   ended.abort();
   await stream;
-  expect(recorded.exitCode).toBe(0);
 
   const lines = readFileSync(file, "utf8").trim().split("\n");
   const times = lines.slice(1).map((line) => (JSON.parse(line) as { atMs: number }).atMs);
@@ -69,8 +73,6 @@ test("a recording decides again what the daemon decided, byte for byte", async (
       return atMs >= times[0]! && atMs <= times.at(-1)!;
     });
   expect(decisions.length).toBeGreaterThan(0);
-  const replayed = await runMyco(BUNDLE, ["flow", "replay", file]);
-  expect(replayed.exitCode).toBe(0);
   expect(replayed.out).toBe(`${decisions.join("\n")}\n`);
 });
 

@@ -39,6 +39,11 @@ export type DelaySettings = Pick<FlowSettings, "delaySetPointMs" | "k" | "m">;
 const SLOPE_MS = 350;
 const SLOPE_PACKETS = 30;
 const SLOPE_MS_MORE_MAX = 1_200;
+/**
+ * What a probe finds in its way differs by that much again from one to the next. Without it a slow
+ * rate would be cut for its own long packets, and cut more the slower it gets.
+ */
+const NOISE_PACKETS = 0.6;
 /** A delay of so many set-points that still rises needs fewer votes. */
 const STEEP_SET_POINTS = 3;
 const STEEP_SLOPE = 0.1;
@@ -72,6 +77,11 @@ export class DelaySense {
   /** What of the delta is a queue's. */
   get #queueMs(): number | null {
     return this.#deltaMs === null ? null : this.#deltaMs - this.#packetMs;
+  }
+
+  /** Above it the delay is too high: more than what is steered to where packets are long. */
+  get #boundMs(): number {
+    return this.#settings.delaySetPointMs + NOISE_PACKETS * this.#packetMs;
   }
 
   /** Robust RTT increase as measured. */
@@ -112,7 +122,7 @@ export class DelaySense {
   #judge(atMs: number, deltaMs: number): void {
     const beforeMs = this.#deltas.last;
     this.#deltas.add(atMs, deltaMs);
-    const high = deltaMs > this.#settings.delaySetPointMs;
+    const high = deltaMs > this.#boundMs;
     this.#votes.vote(high);
     this.#calmTicks =
       deltaMs <= CALM_SHARE * this.#settings.delaySetPointMs ? this.#calmTicks + 1 : 0;
@@ -133,7 +143,7 @@ export class DelaySense {
       risenSinceMs: this.#risenSinceMs,
       calm: this.#calmTicks >= CALM_TICKS,
       bloated: this.#bloated(slope),
-      severe: (this.#queueMs ?? 0) > SEVERE_SET_POINTS * setPointMs || slope > STEEP_SLOPE,
+      severe: (this.#queueMs ?? 0) > SEVERE_SET_POINTS * this.#boundMs || slope > STEEP_SLOPE,
       slope,
       votes: this.#votes.count,
       baselineMs: this.#baselineMs,
@@ -143,11 +153,11 @@ export class DelaySense {
   }
 
   #bloated(slope: number): boolean {
-    const { delaySetPointMs } = this.#settings;
+    const boundMs = this.#boundMs;
     const queueMs = this.#queueMs;
-    if (queueMs === null || queueMs <= delaySetPointMs) return false;
+    if (queueMs === null || queueMs <= boundMs) return false;
     if (this.#votes.carried) return true;
-    const steep = queueMs > STEEP_SET_POINTS * delaySetPointMs && slope > STEEP_SLOPE;
+    const steep = queueMs > STEEP_SET_POINTS * boundMs && slope > STEEP_SLOPE;
     return steep && this.#votes.count >= STEEP_VOTES;
   }
 }
