@@ -7,7 +7,14 @@ import { endProcessGroup, findNotedGroup, forgetGroup } from "../io/process-grou
 import { assert } from "../kernel/assert.ts";
 import type { NodeId } from "../schema/node-id.ts";
 import type { ServiceSpec } from "../schema/service.ts";
-import type { Engine, Instance, InstanceState, InstanceStatus, OnInstanceState } from "./engine.ts";
+import {
+  type Engine,
+  type Instance,
+  type InstanceState,
+  type InstanceStatus,
+  NOTHING_BUILT,
+  type OnInstanceState,
+} from "./engine.ts";
 import { ServiceLogs } from "./service-log.ts";
 import { Supervisor, type SupervisorTiming } from "./supervisor.ts";
 
@@ -214,6 +221,7 @@ function supervised(supervisor: Supervisor): Occupant {
       detail: supervisor.detail,
       restartCount: supervisor.restartCount,
       pid: supervisor.pid,
+      ...NOTHING_BUILT,
     }),
     stop: (onStopped) => supervisor.stop(onStopped),
   };
@@ -221,7 +229,15 @@ function supervised(supervisor: Supervisor): Occupant {
 
 function refused({ name, generation }: Instance, detail: string): Occupant {
   return {
-    status: () => ({ name, generation, state: "refused", detail, restartCount: 0, pid: null }),
+    status: () => ({
+      name,
+      generation,
+      state: "refused",
+      detail,
+      restartCount: 0,
+      pid: null,
+      ...NOTHING_BUILT,
+    }),
     stop: (onStopped) => setImmediate(onStopped),
   };
 }
@@ -233,5 +249,6 @@ function leftover(
 ): Occupant {
   const state: InstanceState = "stopping";
   const detail = "left running by an earlier daemon";
-  return { status: () => ({ name, generation, state, detail, restartCount: 0, pid: null }), stop };
+  const status = { name, generation, state, detail, restartCount: 0, pid: null, ...NOTHING_BUILT };
+  return { status: () => status, stop };
 }

@@ -5,6 +5,7 @@
 import type { ServiceSpec } from "../schema/service.ts";
 
 /**
+ * - `building`: nothing of it runs yet, and what it runs from is being fetched or built.
  * - `starting`: the pre-start command runs, or the program runs and is not known to be well.
  * - `healthy`: its health check passes, or it has none and has stayed up for a moment.
  * - `unhealthy`: it runs, and its health check fails.
@@ -13,6 +14,7 @@ import type { ServiceSpec } from "../schema/service.ts";
  * - `stopping`: it was told to end and has not yet.
  */
 export const INSTANCE_STATES = [
+  "building",
   "starting",
   "healthy",
   "unhealthy",
@@ -40,6 +42,18 @@ export interface InstanceStatus {
   readonly restartCount: number;
   /** The process that runs it, or null while none does or the engine does not know. */
   readonly pid: number | null;
+  /** The generation that is being made ready while this one goes on; null: none. */
+  readonly next: { readonly generation: number; readonly detail: string } | null;
+  /** The generation that was tried here, failed, and gave way to this one; null: none. */
+  readonly rolledBackFrom: number | null;
+  /** What its flake was locked to; empty where there is none. */
+  readonly lock: string;
+  /** What the service runs from; empty where nothing was built. */
+  readonly storePath: string;
+  /** systemd's exposure score, 0 to 10; null where no unit confines it. */
+  readonly exposure: number | null;
+  /** What it uses now; null where nobody counts. */
+  readonly memoryBytes: number | null;
 }
 
 /** An instance's new state. After `stopped` the engine no longer lists it. */
@@ -74,3 +88,13 @@ export interface Engine {
   /** Ends all instances, then calls `done`. Nothing can be started afterwards. */
   close(done: () => void): void;
 }
+
+/** What an engine says that builds nothing, confines nothing and counts nothing. */
+export const NOTHING_BUILT = {
+  next: null,
+  rolledBackFrom: null,
+  lock: "",
+  storePath: "",
+  exposure: null,
+  memoryBytes: null,
+} as const;

@@ -101,6 +101,7 @@ interface Entry {
 export const RECONCILE_START: ReconcileState = { entries: new Map() };
 
 const CLAIM_STATE_OF: Readonly<Record<InstanceState, ClaimState>> = {
+  building: "building",
   starting: "starting",
   healthy: "healthy",
   unhealthy: "failed",

@@ -4,7 +4,16 @@ import type { Endpoint } from "../kernel/ports.ts";
 import type { Architecture } from "./service.ts";
 
 /** Where an instance stands, as its node publishes it. */
-export const CLAIM_STATES = ["starting", "healthy", "failed", "stopping"] as const;
+export const CLAIM_STATES = [
+  "starting",
+  "healthy",
+  "failed",
+  "stopping",
+  /** Nothing runs yet: what it runs from is being built. */
+  "building",
+  /** Healthy at the generation of the claim; a newer one was tried here and failed. */
+  "rolled-back",
+] as const;
 export type ClaimState = (typeof CLAIM_STATES)[number];
 
 /** "I run this version of this service." Written only by the node itself. */

@@ -41,6 +41,13 @@ export type HealthCheck =
 /** How many instances: a number from 1, or one on every eligible node. */
 export type Replicas = number | "all";
 
+/** What a service may reach: everything, the machine and its own networks, or nothing. */
+export const NETWORK_REACHES = ["any", "local", "none"] as const;
+export type NetworkReach = (typeof NETWORK_REACHES)[number];
+
+export const RESTART_POLICIES = ["always", "on-failure"] as const;
+export type RestartPolicy = (typeof RESTART_POLICIES)[number];
+
 export interface ServiceSpec {
   /** A DNS label: `[a-z]([a-z0-9-]{0,61}[a-z0-9])?`. */
   readonly name: string;
@@ -72,4 +79,28 @@ export interface ServiceSpec {
   readonly cpuQuotaPercent: number;
   /** "unknown": let the router infer it. */
   readonly persona: Persona;
+  /**
+   * What the flake was resolved to by the node that took the deployment, so that every replica
+   * runs the same: a git commit (40 or 64 hex digits) or a NAR hash (`sha256-…`, as Nix prints
+   * it). Empty: not resolved.
+   */
+  readonly lock: string;
+  /** May make memory executable, as the compilers inside Node and Java must. */
+  readonly jit: boolean;
+  /** Files of the node's secrets folder, handed over as credentials. Sorted, each once. */
+  readonly secrets: readonly string[];
+  /** Files of the node's secrets folder with lines NAME=VALUE for its environment. In order. */
+  readonly environmentFiles: readonly string[];
+  readonly restart: RestartPolicy;
+  /** The program must say so often that it lives (sd_notify(3)); 0: nobody asks. */
+  readonly watchdogMs: number;
+  /** A calendar event (systemd.time(7)) at which it runs and ends; empty: it runs all the time. */
+  readonly schedule: string;
+  /** systemd listens on the TCP and UDP ports and starts the program with them (sd_listen_fds(3)). */
+  readonly socketActivated: boolean;
+  /** Services of one slice share `myco-SLICE.slice`; empty: none of its own. */
+  readonly slice: string;
+  readonly network: NetworkReach;
+  /** Processes and threads it may have. */
+  readonly tasksMax: number;
 }
