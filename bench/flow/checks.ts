@@ -1,5 +1,6 @@
 // What Myco must reach, held against what was measured.
 
+import { BUILT_IN } from "./contestants.ts";
 import type { ContestantSummary, FigureName } from "./summary.ts";
 
 export interface CheckRow {
@@ -9,12 +10,10 @@ export interface CheckRow {
   readonly reached: boolean;
 }
 
-/**
- * cake-autorate in such a guest (facts of its measurement in docs/bench-flow.md): `usable` on T1 in
- * percent, and percent of one processor.
- */
+/** cake-autorate's `usable` on T1 in such a guest, in percent. */
 const AUTORATE_USABLE_PERCENT = 14;
-const AUTORATE_CPU_PERCENT = 57;
+/** Processor, of what another contestant took on the same line: by one clock, whatever that is. */
+const CPU_SHARE_MAX = 1 / 3;
 
 /** Myco's rows; a trace that was not played has none. */
 export function checks(summaries: readonly ContestantSummary[], contestant: string): CheckRow[] {
@@ -50,11 +49,21 @@ export function checks(summaries: readonly ContestantSummary[], contestant: stri
   if (contestant.includes("persona")) rows.push(...voiceChecks(find("T1"), find("T1", "oracle")));
   for (const summary of summaries) {
     if (summary.contestant !== contestant || summary.trace === "idle") continue;
-    below(`${summary.trace}: processor`, summary, "cpuPercent", AUTORATE_CPU_PERCENT / 3, " %");
+    const otherPercent = otherCpuPercent(summaries, summary.trace);
+    if (otherPercent !== null) {
+      const limit = CPU_SHARE_MAX * otherPercent;
+      below(`${summary.trace}: processor`, summary, "cpuPercent", limit, " %");
+    }
     below(`${summary.trace}: 64 MB met`, summary, "memoryLimitHits", 0, " times");
   }
   below("idle: processor", find("idle"), "cpuPercent", 3, " %");
   return rows;
+}
+
+/** The processor of the one contestant that was brought along; null: none, or more than one. */
+function otherCpuPercent(summaries: readonly ContestantSummary[], trace: string): number | null {
+  const others = summaries.filter((s) => s.trace === trace && !BUILT_IN.includes(s.contestant));
+  return others.length === 1 ? (others[0]!.figures.cpuPercent?.mean ?? null) : null;
 }
 
 function usableChecks(summary: ContestantSummary | null, trace: string): CheckRow[] {

@@ -42,6 +42,11 @@ function figures(usableShare: number, more: Partial<RunFigures> = {}): RunFigure
   };
 }
 
+function usage(cpuPercent: number): Partial<RunFigures> {
+  const used = { cpuSeconds: 1, cpuPercent, pssBytesMax: 1, rssBytesMax: 1, processesMax: 1 };
+  return { usage: { ...used, memoryPeakBytes: 1, memoryLimitHits: 0, endedEarly: null } };
+}
+
 function run(contestant: string, usableShare: number, repeat = 1): MeasuredRun {
   return { trace: "T1", contestant, repeat, figures: figures(usableShare) };
 }
@@ -83,6 +88,15 @@ describe("the verdicts", () => {
 
   test("are silent about lines that were not played", () => {
     expect(verdict(0.8).every((row) => row.figure.startsWith("T1"))).toBe(true);
+  });
+
+  test("hold the processor to a third of who was brought along, and to nothing without one", () => {
+    const own = { ...run("myco", 0.8), figures: figures(0.8, usage(3)) };
+    const other = { ...run("autorate", 0.3), figures: figures(0.3, usage(12)) };
+    const processor = (...runs: MeasuredRun[]) =>
+      checks(summaries(...runs), "myco").find((row) => row.figure.includes("processor"));
+    expect(processor(own, other)).toMatchObject({ mustReach: "≤ 4 %", reached: true });
+    expect(processor(own, run("oracle", 0.9))).toBeUndefined();
   });
 
   test("hold the call to the oracle's jitter, with personas only", () => {
