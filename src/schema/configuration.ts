@@ -66,12 +66,18 @@ export interface Configuration {
     readonly domain: string;
   };
   readonly engine: {
-    readonly kind: "embedded" | "none";
+    readonly kind: "embedded" | "systemd" | "none";
     readonly maxConcurrentStarts: number;
     readonly stableWaitMs: number;
     readonly workDir: string;
     /** An IP address; null: that of the first endpoint the node is reached at. */
     readonly address: string | null;
+    readonly secretsDir: string;
+    readonly auditLog: string;
+    readonly buildTimeoutMs: number;
+    /** 0: none. */
+    readonly reserveBytes: number;
+    readonly collectAbovePercent: number;
   };
   readonly log: {
     readonly level: "trace" | "debug" | "info" | "warn" | "error" | "fatal";
@@ -86,6 +92,8 @@ export interface Configuration {
 
 const STABLE_WAIT_MIN_MS = 100;
 const STABLE_WAIT_MAX_MS = 300_000;
+const BUILD_TIMEOUT_MIN_MS = 1_000;
+const BUILD_TIMEOUT_MAX_MS = 24 * 3_600_000;
 /** A unix socket's path, its final NUL not counted (unix(7)). */
 const SOCKET_PATH_BYTES_MAX = 107;
 const MIB = 2 ** 20;
@@ -151,6 +159,16 @@ const stableWait = text('a duration from "100ms" to "5m"', (value) => {
   return waitMs >= STABLE_WAIT_MIN_MS && waitMs <= STABLE_WAIT_MAX_MS;
 });
 
+const buildTimeout = text('a duration from "1s" to "24h"', (value) => {
+  const timeoutMs = parseDurationMs(value) ?? 0;
+  return timeoutMs >= BUILD_TIMEOUT_MIN_MS && timeoutMs <= BUILD_TIMEOUT_MAX_MS;
+});
+
+const reserve = z.union(
+  [z.literal(0), text('a size such as "500M"', (value) => parseSizeBytes(value) !== null)],
+  'a size such as "500M", or 0',
+);
+
 const ipAddress = text(
   "an IP address such as 192.0.2.1",
   (value) => parseIpv4(value) !== null || parseIpv6(value) !== null,
@@ -175,9 +193,9 @@ const dnsSettings = z.strictObject(
 const engineSettings = z.strictObject(
   {
     kind: setting(
-      "What runs services here: embedded (child processes of the daemon) or none.",
+      "What runs services here: systemd (hardened units, flakes built by nix), embedded (plain commands as child processes of the daemon) or none.",
       "embedded",
-      z.enum(["embedded", "none"], '"embedded" or "none"'),
+      z.enum(["embedded", "systemd", "none"], '"embedded", "systemd" or "none"'),
     ),
     maxConcurrentStarts: setting("Services that may be starting at a time.", 2, wholeNumber(1, 16)),
     stableWait: setting(
@@ -195,8 +213,29 @@ const engineSettings = z.strictObject(
       null,
       z.nullable(ipAddress),
     ),
+    secretsDir: setting(
+      "Folder of the files that services name as secrets and environment files.",
+      "/etc/myco/secrets",
+      path("/etc/myco/secrets", PATH_BYTES_MAX),
+    ),
+    auditLog: setting(
+      "File with one line for each deployment that went live here.",
+      "/var/log/myco/audit.log",
+      path("/var/log/myco/audit.log", PATH_BYTES_MAX),
+    ),
+    buildTimeout: setting("Time a build may take.", "1h", buildTimeout),
+    reserve: setting(
+      "Disk space held back for the day the disk is full; 0: none.",
+      "500M",
+      reserve,
+    ),
+    collectAbovePercent: setting(
+      "How full the nix store's disk is when what nothing uses any more is deleted.",
+      85,
+      wholeNumber(50, 99),
+    ),
   },
-  "an object with kind, maxConcurrentStarts, stableWait, workDir and address",
+  "an object with kind, maxConcurrentStarts, stableWait, workDir, address, secretsDir, auditLog, buildTimeout, reserve and collectAbovePercent",
 );
 
 const logSettings = z.strictObject(
@@ -330,6 +369,11 @@ function toConfiguration(settings: z.output<typeof CONFIGURATION_SCHEMA>): Confi
       stableWaitMs: parseDurationMs(engine.stableWait) ?? STABLE_WAIT_MIN_MS,
       workDir: engine.workDir ?? `${settings.dataDir}/work`,
       address: engine.address,
+      secretsDir: engine.secretsDir,
+      auditLog: engine.auditLog,
+      buildTimeoutMs: parseDurationMs(engine.buildTimeout) ?? BUILD_TIMEOUT_MIN_MS,
+      reserveBytes: engine.reserve === 0 ? 0 : (parseSizeBytes(engine.reserve) ?? 0),
+      collectAbovePercent: engine.collectAbovePercent,
     },
     flow: toFlowSettings(settings.flow),
   };

@@ -68,6 +68,11 @@ const DEFAULTS: Configuration = {
     stableWaitMs: 2_000,
     workDir: "/var/lib/myco/work",
     address: null,
+    secretsDir: "/etc/myco/secrets",
+    auditLog: "/var/log/myco/audit.log",
+    buildTimeoutMs: 3_600_000,
+    reserveBytes: 500 * 2 ** 20,
+    collectAbovePercent: 85,
   },
   log: { level: "info", format: "json" },
   mesh: { enabled: true },
@@ -97,8 +102,12 @@ memory: 4G
 dns:
   listen: false
 engine:
+  kind: systemd
   stableWait: 500ms
   address: 127.0.0.2
+  buildTimeout: 20m
+  reserve: 0
+  collectAbovePercent: 70
 log:
   format: pretty
 mesh: { enabled: false }
@@ -133,9 +142,13 @@ uci: /etc/config/mycoflow
       dns: { ...DEFAULTS.dns, listen: null },
       engine: {
         ...DEFAULTS.engine,
+        kind: "systemd",
         stableWaitMs: 500,
         workDir: "/srv/myco/work",
         address: "127.0.0.2",
+        buildTimeoutMs: 1_200_000,
+        reserveBytes: 0,
+        collectAbovePercent: 70,
       },
       log: { level: "info", format: "pretty" },
       mesh: { enabled: false },
@@ -252,7 +265,7 @@ describe("a mistake in a configuration", () => {
     [
       "a key of something else",
       "engine: { runtime: docker }",
-      `myco.yaml:1:11: engine.runtime: unknown key "runtime"; allowed: kind, maxConcurrentStarts, stableWait, workDir, address
+      `myco.yaml:1:11: engine.runtime: unknown key "runtime"; allowed: kind, maxConcurrentStarts, stableWait, workDir, address, secretsDir, auditLog, buildTimeout, reserve, collectAbovePercent
   1 | engine: { runtime: docker }
     |           ^`,
     ],
@@ -264,10 +277,10 @@ describe("a mistake in a configuration", () => {
     |          ^`,
     ],
     [
-      "an engine that is not there yet",
-      "engine: { kind: systemd }",
-      `myco.yaml:1:17: engine.kind: found "systemd"; allowed: "embedded" or "none"
-  1 | engine: { kind: systemd }
+      "an engine that there is not",
+      "engine: { kind: docker }",
+      `myco.yaml:1:17: engine.kind: found "docker"; allowed: "embedded", "systemd" or "none"
+  1 | engine: { kind: docker }
     |                 ^`,
     ],
     [
@@ -290,6 +303,13 @@ describe("a mistake in a configuration", () => {
       `myco.yaml:2:5: advertise[0]: found "0.0.0.0:7946"; allowed: an address others can reach and a port, such as 192.0.2.1:7946, or [2001:db8::1]:7946 in quotes
   2 |   - "0.0.0.0:7946"
     |     ^`,
+    ],
+    [
+      "a size without a unit",
+      "engine: { reserve: 500 }",
+      `myco.yaml:1:20: engine.reserve: found 500; allowed: a size such as "500M", or 0
+  1 | engine: { reserve: 500 }
+    |                    ^`,
     ],
     [
       "a number in place of a duration",
