@@ -186,7 +186,7 @@ function placementOf(replica: Replica, nowMs: number): string {
       devices: member.info.devices,
       labels: member.info.labels,
       memoryMiB: member.info.memoryMiB,
-      draining: member.info.draining,
+      draining: member.info.draining || member.drainedBy !== null,
       status: "alive",
     }),
   );

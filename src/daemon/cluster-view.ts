@@ -175,6 +175,11 @@ export function isLiving({ status }: MemberView): boolean {
   return status === "alive" || status === "suspect";
 }
 
+/** Whether a member takes no more work: by its own word, or because a deployer said so. */
+export function isDraining({ info, drainedBy }: MemberView): boolean {
+  return info.draining || drainedBy !== null;
+}
+
 function rosterOf(members: readonly MemberView[]): Roster {
   const workers = members.filter(({ roles }) => roles.includes("member"));
   // A suspect may be on the other side already, and there they start after a shorter wait.
@@ -185,9 +190,11 @@ function rosterOf(members: readonly MemberView[]): Roster {
   };
 }
 
-function placementNode({ nodeId, zone, info, status }: MemberView): PlacementNode {
-  const { arch, devices, labels, memoryMiB, draining } = info;
+function placementNode(member: MemberView): PlacementNode {
+  const { nodeId, zone, status } = member;
+  const { arch, devices, labels, memoryMiB } = member.info;
   const life = status === "left" ? "dead" : status;
+  const draining = isDraining(member);
   return { nodeId, zone, arch, devices, labels, memoryMiB, draining, status: life };
 }
 

@@ -10,12 +10,13 @@ import {
   readCertificate,
 } from "../net/certificate.ts";
 import { equalBytes } from "../net/handshake.ts";
-import { type NodeId, nodeIdOf, toHex } from "../schema/node-id.ts";
+import { fromHex, type NodeId, nodeIdOf, toHex } from "../schema/node-id.ts";
 import { decodeNodeInfo } from "../schema/node-info-codec.ts";
 import { decodeService } from "../schema/service-codec.ts";
 import {
   authorBytesOf,
   bodyOf,
+  isDeployers,
   keyToHex,
   nodeKey,
   readSlot,
@@ -32,6 +33,11 @@ import type { SlotTable } from "../sync/slot-table.ts";
  * `forged`: it can never be valid. `revoked`: its author has lost the right to it.
  */
 export type Verdict = "valid" | "unknown-author" | "forged" | "revoked";
+
+/** A drain's body: the id of the node that takes no more work. */
+export function encodeDrain(nodeId: NodeId): Uint8Array {
+  return fromHex(nodeId);
+}
 
 /** A revocation's body: the block it belongs to, counted from 1 by the root's keeper. */
 export function encodeRevocation(block: number): Uint8Array {
@@ -81,7 +87,11 @@ export class Authority {
         case SLOT_KIND.node:
           return this.#judgeNode(slot);
         case SLOT_KIND.service:
-          return this.#judgeService(slot);
+          if (!slot.tombstone) decodeService(slot.body);
+          return this.#judgeDeployers(slot);
+        case SLOT_KIND.drain:
+          if (!slot.tombstone && toHex(slot.body) !== subjectOf(slot)) return "forged";
+          return this.#judgeDeployers(slot);
       }
     } catch (error) {
       if (error instanceof FormatError) return "forged";
@@ -95,9 +105,9 @@ export class Authority {
    */
   revocationApplied(slot: Slot): number[] {
     this.#revocationBlock = Math.max(this.#revocationBlock, decodeRevocation(slot.body));
-    const subject = keyToHex({ high: slot.keyHigh, low: slot.keyLow });
+    const subject = subjectOf(slot);
     const nodeSlot = this.#authorSlot(subject);
-    // Without its own slot a node has no services: nobody could tell who wrote them.
+    // Without its own slot a node has written nothing: nobody could tell that it was allowed to.
     const losesAll = nodeSlot < 0 || this.#isVoid(nodeSlot);
     const lost: number[] = [];
     for (const held of this.#table.slots()) {
@@ -118,17 +128,17 @@ export class Authority {
 
   /**
    * A node slot with another certificate came into the table.
-   * @returns the services of its node that the certificate does not cover: a table that had it
-   *   first would never have taken them
+   * @returns the services and drains of its node that the certificate does not cover: a table
+   *   that had it first would never have taken them
    */
   certificateApplied(slot: Slot): number[] {
     const certificate = this.#certificateFor(slot);
     const lost: number[] = [];
     for (const held of this.#table.slots()) {
-      if (this.#table.kind(held) !== SLOT_KIND.service) continue;
-      const service = readSlot(this.#table.record(held));
-      if (service?.author !== slot.author) continue;
-      if (certificate === null || !coversService(certificate, service)) lost.push(held);
+      if (!isDeployers(this.#table.kind(held))) continue;
+      const written = readSlot(this.#table.record(held));
+      if (written?.author !== slot.author) continue;
+      if (certificate === null || !coversDeployers(certificate, written)) lost.push(held);
     }
     return lost;
   }
@@ -157,7 +167,7 @@ export class Authority {
   }
 
   #judgeNode(slot: Slot): Verdict {
-    if (slot.author !== keyToHex({ high: slot.keyHigh, low: slot.keyLow })) return "forged";
+    if (slot.author !== subjectOf(slot)) return "forged";
     const info = decodeNodeInfo(slot.body);
     const certificate = readCertificate(this.#crypto, this.#rootPublicKey, info.certificate);
     if (certificate === null || certificate.nodeId !== slot.author) return "forged";
@@ -165,8 +175,7 @@ export class Authority {
     return this.#judgeSigned(slot, certificate);
   }
 
-  #judgeService(slot: Slot): Verdict {
-    if (!slot.tombstone) decodeService(slot.body);
+  #judgeDeployers(slot: Slot): Verdict {
     if (slot.author === this.rootId) {
       return slotSignatureHolds(this.#crypto, slot, this.#rootPublicKey) ? "valid" : "forged";
     }
@@ -174,7 +183,7 @@ export class Authority {
     const authorSlot = this.#authorSlot(slot.author);
     if (authorSlot < 0) return "unknown-author";
     const certificate = this.certificateOf(authorSlot);
-    if (certificate === null || !coversService(certificate, slot)) return "forged";
+    if (certificate === null || !coversDeployers(certificate, slot)) return "forged";
     return this.#judgeSigned(slot, certificate);
   }
 
@@ -215,7 +224,12 @@ export class Authority {
   }
 }
 
-/** Whether a certificate's role and term allow its node to have written `service`. */
-function coversService(certificate: Certificate, service: Slot): boolean {
-  return hasRole(certificate, "deployer") && stampMs(service.stamp) <= certificate.notAfterMs;
+/** Whether a certificate's role and term allow its node to have written what deployers write. */
+function coversDeployers(certificate: Certificate, slot: Slot): boolean {
+  return hasRole(certificate, "deployer") && stampMs(slot.stamp) <= certificate.notAfterMs;
+}
+
+/** The node that a slot is about; of a service, its key. */
+function subjectOf({ keyHigh, keyLow }: Slot): NodeId {
+  return keyToHex({ high: keyHigh, low: keyLow });
 }

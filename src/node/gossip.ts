@@ -11,6 +11,7 @@ import {
   writeRecordFrame,
 } from "../schema/frame.ts";
 import type { NodeId } from "../schema/node-id.ts";
+import { KINDS_IN_ORDER } from "../schema/slot.ts";
 import type { ByteReader, ByteWriter } from "../schema/varint.ts";
 import {
   compareWithList,
@@ -223,7 +224,7 @@ export class Gossip {
     const table = this.#table;
     const order = (slot: number): number =>
       saltedHash(table.fingerprintHigh(slot), table.fingerprintLow(slot), salt);
-    // SLOT_KIND counts up from service over node to revocation.
-    slots.sort((a, b) => table.kind(b) - table.kind(a) || order(a) - order(b));
+    const rank = (slot: number): number => KINDS_IN_ORDER.indexOf(table.kind(slot));
+    slots.sort((a, b) => rank(a) - rank(b) || order(a) - order(b));
   }
 }

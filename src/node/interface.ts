@@ -48,7 +48,7 @@ export type ReplicaEvent =
   | { readonly kind: "slot-refused"; readonly author: NodeId; readonly reason: string }
   | {
       readonly kind: "slot-applied";
-      readonly slotKind: "service" | "node" | "revocation";
+      readonly slotKind: "service" | "node" | "revocation" | "drain";
       readonly key: string;
       readonly tombstone: boolean;
     }
@@ -81,6 +81,8 @@ export interface MemberView {
   readonly zone: number;
   readonly roles: readonly string[];
   readonly notAfterMs: number;
+  /** The deployer who said that it takes no more work; null when nobody did. */
+  readonly drainedBy: NodeId | null;
   /** Smoothed round trip, or null without a session. */
   readonly rttMs: number | null;
   readonly hasSession: boolean;
@@ -146,6 +148,8 @@ export interface ReplicaInterface {
   putService(spec: ServiceSpec, nowMs: number): WriteAnswer;
   /** Deletes a service, signed by this node. */
   deleteService(name: string, nowMs: number): WriteAnswer;
+  /** Says, signed by this node, that a node takes no more work, or that it does again. */
+  setDrained(nodeId: NodeId, drained: boolean, nowMs: number): WriteAnswer;
   /** Takes a record signed elsewhere: a deployer's service, the root's revocation. */
   offerRecord(record: Uint8Array, nowMs: number): WriteAnswer;
   /** Publishes what runs here. Nothing happens when nothing changed. */
@@ -173,6 +177,8 @@ export interface ReplicaInterface {
   readonly revocationBlock: number;
 
   members(nowMs: number): MemberView[];
+  /** The deployer who drained a node, whether it is a member or not; null when nobody did. */
+  drainedBy(nodeId: NodeId): NodeId | null;
   services(): ServiceView[];
   service(name: string): ServiceView | null;
 }

@@ -16,15 +16,26 @@ import {
   writeDigest,
   writeRecordFrame,
 } from "../schema/frame.ts";
-import { type NodeId, nodeIdOf } from "../schema/node-id.ts";
+import { type NodeId, nodeIdOf, toHex } from "../schema/node-id.ts";
 import type { Claim, NodeInfo, TombstoneAck } from "../schema/node-info.ts";
 import { encodeNodeInfo } from "../schema/node-info-codec.ts";
 import type { PacketHeader } from "../schema/packet.ts";
 import type { ServiceSpec } from "../schema/service.ts";
 import { encodeService } from "../schema/service-codec.ts";
-import { bodyOf, keyToHex, nodeKey, SLOT_KIND, type Slot, serviceKey } from "../schema/slot.ts";
+import {
+  authorBytesOf,
+  bodyOf,
+  isDeployers,
+  keyToHex,
+  nodeKey,
+  SLOT_KIND,
+  type Slot,
+  type SlotContent,
+  serviceKey,
+} from "../schema/slot.ts";
 import { type ByteReader, type ByteWriter, FormatError } from "../schema/varint.ts";
 import type { SlotTable } from "../sync/slot-table.ts";
+import { encodeDrain } from "./authority.ts";
 import { Gossip } from "./gossip.ts";
 import type {
   LocalInfo,
@@ -193,7 +204,7 @@ export class Replica implements ReplicaInterface {
     this.#store.restored();
     this.#startedMs = nowMs;
     this.#isStarted = true;
-    if (damaged || this.#store.isInDoubt) this.#doubtServices();
+    if (damaged || this.#store.isInDoubt) this.#doubtDeletable();
     this.#restoreOwnSlot();
     this.#publish(nowMs);
     this.#membership.announce("alive");
@@ -240,11 +251,16 @@ export class Replica implements ReplicaInterface {
   }
 
   putService(spec: ServiceSpec, nowMs: number): WriteAnswer {
-    return this.#writeService(spec.name, encodeService(spec), nowMs);
+    return this.#write(SLOT_KIND.service, this.#keyOf(spec.name), encodeService(spec), nowMs);
   }
 
   deleteService(name: string, nowMs: number): WriteAnswer {
-    return this.#writeService(name, null, nowMs);
+    return this.#write(SLOT_KIND.service, this.#keyOf(name), null, nowMs);
+  }
+
+  setDrained(nodeId: NodeId, drained: boolean, nowMs: number): WriteAnswer {
+    const body = drained ? encodeDrain(nodeId) : null;
+    return this.#write(SLOT_KIND.drain, nodeKey(nodeId), body, nowMs);
   }
 
   offerRecord(record: Uint8Array, nowMs: number): WriteAnswer {
@@ -279,6 +295,12 @@ export class Replica implements ReplicaInterface {
     return views;
   }
 
+  drainedBy(nodeId: NodeId): NodeId | null {
+    const slot = this.table.findKey(SLOT_KIND.drain, nodeKey(nodeId));
+    if (slot < 0 || this.table.isTombstone(slot)) return null;
+    return toHex(authorBytesOf(this.table.record(slot)));
+  }
+
   services(): ServiceView[] {
     const views: ServiceView[] = [];
     for (const slot of this.table.slots()) {
@@ -289,7 +311,7 @@ export class Replica implements ReplicaInterface {
   }
 
   service(name: string): ServiceView | null {
-    const slot = this.table.findKey(SLOT_KIND.service, serviceKey(this.#options.crypto, name));
+    const slot = this.table.findKey(SLOT_KIND.service, this.#keyOf(name));
     return slot < 0 || this.table.isTombstone(slot) ? null : serviceViewAt(this.table, slot);
   }
 
@@ -305,18 +327,24 @@ export class Replica implements ReplicaInterface {
       zone: certificate.zone,
       roles: roleNames(certificate),
       notAfterMs: certificate.notAfterMs,
+      drainedBy: this.drainedBy(certificate.nodeId),
       rttMs: peer === undefined || peer.smoothedRoundTripMs === 0 ? null : peer.smoothedRoundTripMs,
       hasSession: peer !== undefined && peer.session !== null,
     };
   }
 
-  #writeService(name: string, body: Uint8Array | null, nowMs: number): WriteAnswer {
+  #write(
+    kind: SlotContent["kind"],
+    key: SlotContent["key"],
+    body: Uint8Array | null,
+    nowMs: number,
+  ): WriteAnswer {
     if (this.#excluded) return { ok: false, reason: "revoked" };
-    const key = serviceKey(this.#options.crypto, name);
-    return this.#store.writeService(
-      { key, tombstone: body === null, body: body ?? new Uint8Array(0) },
-      nowMs,
-    );
+    return this.#store.writeAsDeployer({ kind, key, body }, nowMs);
+  }
+
+  #keyOf(service: string): SlotContent["key"] {
+    return serviceKey(this.#options.crypto, service);
   }
 
   #makeLinks(): Links {
@@ -490,11 +518,11 @@ export class Replica implements ReplicaInterface {
   }
 
   /** We may have missed deletions that nobody remembers: what we hold waits for a peer's word. */
-  #doubtServices(): void {
+  #doubtDeletable(): void {
     this.#store.doubt();
     for (const slot of this.table.slots()) {
-      const isService = this.table.kind(slot) === SLOT_KIND.service;
-      if (isService && !this.table.isTombstone(slot)) this.#unconfirmed.add(slot);
+      const isDeletable = isDeployers(this.table.kind(slot));
+      if (isDeletable && !this.table.isTombstone(slot)) this.#unconfirmed.add(slot);
     }
   }
 
@@ -624,7 +652,7 @@ export class Replica implements ReplicaInterface {
   #passHorizon(horizon: number): void {
     if (horizon <= Math.max(REAPED_NOTHING, this.#store.reapedThrough)) return;
     // Without our word, so we were not of it: what we hold from before may be deleted and forgotten.
-    if (this.#ack === null || this.#ack.horizon < horizon) this.#doubtServices();
+    if (this.#ack === null || this.#ack.horizon < horizon) this.#doubtDeletable();
     this.#dropTombstones(horizon);
   }
 
@@ -665,4 +693,4 @@ export class Replica implements ReplicaInterface {
   }
 }
 
-const SLOT_KIND_NAMES = { 1: "service", 2: "node", 3: "revocation" } as const;
+const SLOT_KIND_NAMES = { 1: "service", 2: "node", 3: "revocation", 4: "drain" } as const;

@@ -1,10 +1,13 @@
 // The table with its gate and its log: every slot passes here, whether it comes from our log,
 // from a peer or from a command, and is judged, applied, logged and announced the same way.
 
+import { assert } from "../kernel/assert.ts";
 import { ARENA_BYTES, PENDING_WRITES_MAX, SLOTS_MAX } from "../kernel/limits.ts";
 import type { Crypto, Journal, Signer } from "../kernel/ports.ts";
 import type { NodeId } from "../schema/node-id.ts";
 import {
+  isDeployers,
+  KINDS_IN_ORDER,
   keyToHex,
   readSlot,
   SLOT_KIND,
@@ -169,8 +172,7 @@ export class SlotStore {
     if (verdict !== "valid") return verdict;
     if (!this.clock.observe(slot.stamp, nowMs)) return "clock-ahead";
     // What waits for the log was promised its place.
-    const isService = slot.kind === SLOT_KIND.service;
-    if (isService && this.#pending.size > 0 && !this.#hasRoom(slot)) return "full";
+    if (isDeployers(slot.kind) && this.#pending.size > 0 && !this.#hasRoom(slot)) return "full";
     const result = this.#apply(slot, this.#fingerprint(record));
     if (result === "applied") this.#append(record);
     return result;
@@ -193,14 +195,26 @@ export class SlotStore {
     if (this.#apply(slot, this.#fingerprint(record)) === "applied") this.#append(record);
   }
 
-  /** Signs a service slot; it takes effect, and is acknowledged, once the log has it. */
-  writeService(
-    content: Pick<SlotContent, "key" | "tombstone" | "body">,
+  /**
+   * Signs a service or a drain; it takes effect, and is acknowledged, once the log has it.
+   * @param content its body null to delete it
+   */
+  writeAsDeployer(
+    content: Pick<SlotContent, "kind" | "key"> & { readonly body: Uint8Array | null },
     nowMs: number,
   ): WriteAnswer {
+    assert(isDeployers(content.kind), "others write the other kinds");
+    const { kind, key, body } = content;
     const stamp = this.clock.next(nowMs);
     const record = writeSlot(
-      { ...content, kind: SLOT_KIND.service, stamp, author: this.#selfId },
+      {
+        kind,
+        tombstone: body === null,
+        key,
+        stamp,
+        author: this.#selfId,
+        body: body ?? new Uint8Array(0),
+      },
       this.#signer,
     );
     return this.#queueWrite(readSlot(record)!);
@@ -245,11 +259,11 @@ export class SlotStore {
     return settled;
   }
 
-  /** Everything a fresh log needs: revocations and nodes before the services they speak of. */
+  /** Everything a fresh log needs: revocations and nodes before what nodes have written. */
   *snapshot(): Generator<Uint8Array> {
     if (this.#reapedThrough > 0) yield reapedRecord(this.#reapedThrough);
     if (this.#isInDoubt) yield new Uint8Array([DOUBT_RECORD]);
-    for (const kind of [SLOT_KIND.revocation, SLOT_KIND.node, SLOT_KIND.service]) {
+    for (const kind of KINDS_IN_ORDER) {
       for (const index of this.table.slots()) {
         if (this.table.kind(index) === kind) yield this.table.record(index);
       }
@@ -300,11 +314,11 @@ export class SlotStore {
 
   /**
    * A slot from before our last reaping that we do not hold. A tombstone has nothing to delete
-   * here. A service is deleted, if the peer has not reaped as far: it may have lost the deletion.
+   * here. Another is deleted, if the peer has not reaped as far: it may have lost the deletion.
    * One that was never deleted comes again when the peer has caught up with the reaping.
    */
   #isForgotten(slot: Slot, peerReapedThrough: number): boolean {
-    if (slot.kind !== SLOT_KIND.service || slot.stamp > this.#reapedThrough) return false;
+    if (!isDeployers(slot.kind) || slot.stamp > this.#reapedThrough) return false;
     if (this.table.find(slot.kind, slot.keyHigh, slot.keyLow) >= 0) return false;
     return slot.tombstone || (peerReapedThrough < this.#reapedThrough && !this.#isInDoubt);
   }

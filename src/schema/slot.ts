@@ -12,8 +12,16 @@ import type { Crypto, Signer } from "../kernel/ports.ts";
 import { fromHex, NODE_ID_BYTES, type NodeId, toHex, u32FromHex } from "./node-id.ts";
 import { ByteReader, ByteWriter, FormatError } from "./varint.ts";
 
-export const SLOT_KIND = { service: 1, node: 2, revocation: 3 } as const;
+export const SLOT_KIND = { service: 1, node: 2, revocation: 3, drain: 4 } as const;
 export type SlotKind = (typeof SLOT_KIND)[keyof typeof SLOT_KIND];
+
+/** In which order slots are told and kept: what another must be judged by comes before it. */
+export const KINDS_IN_ORDER: readonly SlotKind[] = [
+  SLOT_KIND.revocation,
+  SLOT_KIND.node,
+  SLOT_KIND.drain,
+  SLOT_KIND.service,
+];
 
 const TOMBSTONE_BIT = 0x80;
 const KEY_OFFSET = 1;
@@ -29,7 +37,7 @@ export interface Slot {
   readonly kind: SlotKind;
   /** A deleted slot: it has no body and only its key, stamp and author speak. */
   readonly tombstone: boolean;
-  /** 8 bytes: SHA-256 of a service's name, a node's id, a revoked node's id. */
+  /** 8 bytes: SHA-256 of a service's name, a node's id, a revoked or drained node's id. */
   readonly keyHigh: number;
   readonly keyLow: number;
   /** Hybrid time (sync/hybrid-clock.ts). */
@@ -50,9 +58,14 @@ export function serviceKey(crypto: Crypto, name: string): SlotKey {
   return keyFromBytes(crypto.sha256(new TextEncoder().encode(name)));
 }
 
-/** The key of a node's own slot, and of its revocation. */
+/** The key of a node's own slot, of its revocation and of its drain. */
 export function nodeKey(nodeId: NodeId): SlotKey {
   return { high: u32FromHex(nodeId, 0), low: u32FromHex(nodeId, 8) };
+}
+
+/** Whether any deployer may write and delete slots of this kind. */
+export function isDeployers(kind: SlotKind): boolean {
+  return kind === SLOT_KIND.service || kind === SLOT_KIND.drain;
 }
 
 export function keyToHex(key: SlotKey): string {
@@ -102,19 +115,21 @@ export function readSlot(record: Uint8Array): Slot | null {
 function readEnvelope(record: Uint8Array): Slot | null {
   const reader = new ByteReader(record);
   const head = reader.u8();
-  const kind = head & ~TOMBSTONE_BIT;
-  if (kind !== SLOT_KIND.service && kind !== SLOT_KIND.node && kind !== SLOT_KIND.revocation) {
-    return null;
-  }
+  const kind = kindFrom(head & ~TOMBSTONE_BIT);
+  if (kind === null) return null;
   const tombstone = (head & TOMBSTONE_BIT) !== 0;
   const key = keyFromBytes(reader.raw(8));
   const stamp = reader.u64();
   const author = toHex(reader.raw(NODE_ID_BYTES));
   const body = reader.block(SLOT_BODY_BYTES_MAX);
-  // Only services are ever deleted: a node leaves by revocation, a revocation stays.
-  if (tombstone && (kind !== SLOT_KIND.service || body.length !== 0)) return null;
+  // Only what deployers write is ever deleted: a node leaves by revocation, a revocation stays.
+  if (tombstone && (!isDeployers(kind) || body.length !== 0)) return null;
   if (reader.remaining !== SIGNATURE_BYTES) return null;
   return { kind, tombstone, keyHigh: key.high, keyLow: key.low, stamp, author, body, record };
+}
+
+function kindFrom(byte: number): SlotKind | null {
+  return KINDS_IN_ORDER.find((kind) => kind === byte) ?? null;
 }
 
 /** Whether `publicKey` signed this slot. The caller knows that the key is the author's. */

@@ -4,14 +4,14 @@
 import { assert } from "../kernel/assert.ts";
 import { SLOTS_MAX } from "../kernel/limits.ts";
 import type { SlotKey, SlotKind } from "../schema/slot.ts";
-import { authorBytesOf, SLOT_KIND, type Slot } from "../schema/slot.ts";
+import { authorBytesOf, isDeployers, KINDS_IN_ORDER, type Slot } from "../schema/slot.ts";
 import { MerkleBuckets } from "./merkle.ts";
 
 /** What became of a slot offered to the table. */
 export type ApplyResult = "new" | "newer" | "same" | "older" | "full";
 
-/** Services may fill this much of a table: a revocation must always find room. */
-const SERVICE_SHARE = 7 / 8;
+/** What deployers write may fill this much of a table: a revocation must always find room. */
+const DEPLOYERS_SHARE = 7 / 8;
 const NO_SLOT = -1;
 /** Index states; a stored slot index is `value - 2`. */
 const EMPTY = 0;
@@ -164,11 +164,11 @@ export class SlotTable {
     return held === NO_SLOT || this.#compare(offered, held) > 0;
   }
 
-  /** Whether `count` new services of `recordBytes` together still find room. */
+  /** Whether `count` new slots of deployers, of `recordBytes` together, still find room. */
   hasRoomFor(count: number, recordBytes: number): boolean {
     return (
-      this.#size + count <= this.#capacity * SERVICE_SHARE &&
-      this.#arenaUsed + recordBytes <= this.#arena.length * SERVICE_SHARE
+      this.#size + count <= this.#capacity * DEPLOYERS_SHARE &&
+      this.#arenaUsed + recordBytes <= this.#arena.length * DEPLOYERS_SHARE
     );
   }
 
@@ -218,9 +218,7 @@ export class SlotTable {
   }
 
   #insert(offered: Slot, fingerprint: Uint8Array): boolean {
-    if (offered.kind === SLOT_KIND.service && !this.hasRoomFor(1, offered.record.length)) {
-      return false;
-    }
+    if (isDeployers(offered.kind) && !this.hasRoomFor(1, offered.record.length)) return false;
     if (this.#freeCount === 0 && this.#highWater === this.#capacity) return false;
     const offset = this.#allocate(offered.record.length);
     if (offset === NO_SLOT) return false;
@@ -237,7 +235,7 @@ export class SlotTable {
     const oldLength = this.#lengths[slot]!;
     // The old record is given up only once there is room for the new one beside the rest.
     const used = this.#arenaUsed - oldLength + offered.record.length;
-    const share = offered.kind === SLOT_KIND.service ? SERVICE_SHARE : 1;
+    const share = isDeployers(offered.kind) ? DEPLOYERS_SHARE : 1;
     const grows = offered.record.length > oldLength;
     if (grows && used > this.#arena.length * share) return false;
     this.#toggleMerkle(slot);
@@ -350,7 +348,7 @@ function indexSizeFor(capacity: number): number {
   return 2 ** Math.ceil(Math.log2(capacity * 2));
 }
 
-/** Keys are hashes already; the kind tells a node's slot from its revocation. */
+/** Keys are hashes already; the kind tells a node's slot from its revocation and its drain. */
 function hashKey(kind: SlotKind, keyHigh: number, keyLow: number): number {
   return (keyLow ^ Math.imul(keyHigh, 0x9e3779b1) ^ Math.imul(kind, 0x85ebca6b)) >>> 0;
 }
@@ -371,5 +369,5 @@ function readU32BigEndian(bytes: Uint8Array, offset: number): number {
   );
 }
 
-assert(SLOT_KIND.revocation < TOMBSTONE_BIT, "a kind and its tombstone mark share a byte");
+assert(Math.max(...KINDS_IN_ORDER) < TOMBSTONE_BIT, "a kind and its tombstone mark share a byte");
 assert(SLOTS_MAX + 2 < 2 ** 16, "slot indexes and the marks of the index fit 16 bits");

@@ -37,6 +37,7 @@ function member(id: number, status: MemberView["status"], claims: Claim[] = []):
     roles: ["member"],
     notAfterMs: 1e15,
     rttMs: null,
+    drainedBy: null,
     hasSession: false,
   };
 }

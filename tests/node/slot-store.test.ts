@@ -263,13 +263,13 @@ function newStore(capacity: ReplicaCapacity = { slots: 512, arenaBytes: 256 * 10
 function storeWithOwnSlot(capacity?: ReplicaCapacity) {
   const { store, journal } = newStore(capacity);
   store.offer(nodeRecord("alice", { atMs: -10 }), NOW_MS);
-  const write = (name: string, body: Uint8Array, tombstone: boolean) =>
-    store.writeService({ key: keyOf(name), tombstone, body }, NOW_MS);
+  const write = (name: string, body: Uint8Array | null) =>
+    store.writeAsDeployer({ kind: SLOT_KIND.service, key: keyOf(name), body }, NOW_MS);
   return {
     store,
     journal,
-    put: (name: string) => write(name, encodeService(serviceOf(name)), false),
-    remove: (name: string) => write(name, new Uint8Array(0), true),
+    put: (name: string) => write(name, encodeService(serviceOf(name))),
+    remove: (name: string) => write(name, null),
   };
 }
 

@@ -9,6 +9,7 @@ import { nodeIdOf, toHex } from "../../src/schema/node-id.ts";
 import {
   authorBytesOf,
   bodyOf,
+  isDeployers,
   keyToHex,
   nodeKey,
   readSlot,
@@ -33,7 +34,7 @@ const content: fc.Arbitrary<SlotContent> = fc
     body: fc.uint8Array({ maxLength: SLOT_BODY_BYTES_MAX }),
   })
   .map((drawn) => {
-    const tombstone = drawn.tombstone && drawn.kind === SLOT_KIND.service;
+    const tombstone = drawn.tombstone && isDeployers(drawn.kind);
     return { ...drawn, tombstone, body: tombstone ? new Uint8Array(0) : drawn.body };
   });
 
@@ -97,7 +98,7 @@ describe("a slot", () => {
   });
 
   test("is read or refused, whatever the bytes", () => {
-    const head = fc.constantFrom(1, 2, 3, 0x81, 0x82, 0x83, 0, 4, 0x70);
+    const head = fc.constantFrom(1, 2, 3, 4, 0x81, 0x82, 0x83, 0x84, 0, 5, 0x70);
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 1_000 }), head, (bytes, first) => {
         if (bytes.length > 0) bytes[0] = first;
