@@ -41,6 +41,7 @@ export class Laboratory {
   readonly scratch: string;
   readonly #trace: (line: string) => void;
   #sets = 0;
+  #bundle: Promise<unknown> | null = null;
 
   private constructor(
     options: LaboratoryOptions,
@@ -131,7 +132,8 @@ export class Laboratory {
 
   /** Builds dist/myco.mjs and puts it into each machine, to be started as `myco`. */
   async installMyco(set: Guests): Promise<void> {
-    await execa("node", [join("scripts", "build.mjs")], { cwd: this.root });
+    this.#bundle ??= execa("node", [join("scripts", "build.mjs")], { cwd: this.root });
+    await this.#bundle;
     await set.startAll();
     await Promise.all(
       set.list.map(async (machine) => {

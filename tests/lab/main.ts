@@ -4,7 +4,7 @@ import { setInterval } from "node:timers";
 import { HELP, type LabArguments, readArguments } from "./arguments.ts";
 import { HostLacksError, LabError } from "./errors.ts";
 import { Laboratory } from "./laboratory.ts";
-import { type RunnableScript, Runner } from "./runner.ts";
+import { lanesOf, type RunnableScript, Runner, type Tally } from "./runner.ts";
 import { chooseScripts, listScripts, loadScript } from "./script-files.ts";
 import { openTerminal } from "./terminal.ts";
 
@@ -69,18 +69,23 @@ async function runScripts(
   { keep }: LabArguments,
 ): Promise<number> {
   const startMs = performance.now();
-  const runner = new Runner(laboratory, print, keep);
+  const lanes = lanesOf(scripts);
+  const width = Math.max(...scripts.map(({ name }) => name.length));
+  const tell = (script: string, line: string): void =>
+    print(lanes.length > 1 ? `${script.padEnd(width)} ${line}` : line);
+  const runners = lanes.map(() => new Runner(laboratory, tell, keep));
   endOnInterruption(async () => {
-    await runner.abort();
+    await Promise.all(runners.map((runner) => runner.abort()));
     laboratory.close();
   });
-  await runner.run(scripts);
+  await Promise.all(runners.map((runner, lane) => runner.run(lanes[lane]!)));
   if (keep) print(`» kept: ${laboratory.scratch}`);
   else laboratory.close();
-  const { passed, failed, skipped } = runner.tally;
+  const total = (kind: keyof Tally): number =>
+    runners.reduce((sum, { tally }) => sum + tally[kind], 0);
   print(`» everything took ${((performance.now() - startMs) / 1000).toFixed(1)} s`);
-  print(`${passed} passed, ${failed} failed, ${skipped} skipped`);
-  return failed === 0 ? EXIT.passed : EXIT.failed;
+  print(`${total("passed")} passed, ${total("failed")} failed, ${total("skipped")} skipped`);
+  return total("failed") === 0 ? EXIT.passed : EXIT.failed;
 }
 
 async function runShell(laboratory: Laboratory, chosen: RunnableScript | null): Promise<number> {

@@ -26,14 +26,16 @@ interface Outcome {
 export class Runner {
   readonly tally: Tally = { passed: 0, failed: 0, skipped: 0 };
   readonly #laboratory: Laboratory;
-  readonly #print: (line: string) => void;
+  readonly #tell: (script: string, line: string) => void;
   readonly #keep: boolean;
+  #script = "";
   #aborted = false;
   #guests: { readonly key: string; readonly set: Guests } | null = null;
 
-  constructor(laboratory: Laboratory, print: (line: string) => void, keep: boolean) {
+  /** @param tell takes a line about the script of that name */
+  constructor(laboratory: Laboratory, tell: (script: string, line: string) => void, keep: boolean) {
     this.#laboratory = laboratory;
-    this.#print = print;
+    this.#tell = tell;
     this.#keep = keep;
   }
 
@@ -51,6 +53,7 @@ export class Runner {
 
   async #runOne({ name, script }: RunnableScript): Promise<void> {
     const startMs = performance.now();
+    this.#script = name;
     this.#print(`» ${name}: ${script.title}`);
     const key = sharingKey(script);
     if (this.#guests?.key !== key) await this.#release();
@@ -114,6 +117,10 @@ export class Runner {
     };
   }
 
+  #print(line: string): void {
+    this.#tell(this.#script, line);
+  }
+
   async #count<Result>(title: string, test: () => Promise<Result>): Promise<Result> {
     const startMs = performance.now();
     try {
@@ -161,6 +168,19 @@ export function groupBySharing(scripts: readonly RunnableScript[]): RunnableScri
     groups.set(key, [...(groups.get(key) ?? []), one]);
   }
   return [...groups.values()].flat();
+}
+
+/**
+ * Scripts that may run side by side. A guest whose clock counts instructions takes one processor and
+ * sees nothing of its neighbours; all others share the rest, one script after the other.
+ */
+export function lanesOf(scripts: readonly RunnableScript[]): RunnableScript[][] {
+  const countsInstructions = ({ script }: RunnableScript): boolean =>
+    Object.values(script.machines).every(({ clock }) => clock === "instructions");
+  return [
+    scripts.filter(countsInstructions),
+    scripts.filter((one) => !countsInstructions(one)),
+  ].filter((lane) => lane.length > 0);
 }
 
 async function within(seconds: number, test: Promise<void>): Promise<void> {
