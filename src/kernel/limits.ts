@@ -278,6 +278,32 @@ export const PERSONA_RULES_MAX = 256;
 /** Devices whose persona is kept; the longest silent makes room. */
 export const PERSONA_DEVICES_MAX = 512;
 
+/** A ubus message, either way: ubusd ends the connection of whoever sends a longer one. */
+export const UBUS_MESSAGE_BYTES_MAX = 1024 * 1024;
+/** Tables and lists inside each other in one, and its fields. */
+export const UBUS_DEPTH_MAX = 16;
+export const UBUS_FIELDS_MAX = 16_384;
+/** What may wait for ubusd to read: above the first notifications are dropped, above the second the connection. */
+export const UBUS_NOTIFY_BACKLOG_BYTES_MAX = 64 * 1024;
+export const UBUS_BACKLOG_BYTES_MAX = 1024 * 1024;
+/** Requests of the daemon's own without an answer, those that wait for a connection included; one more is refused. */
+export const UBUS_REQUESTS_MAX = 32;
+/** How long such a request, and ubusd's greeting, may take: who is asked may end without a word. */
+export const UBUS_REQUEST_MS_MAX = 3_000;
+/** Calls the daemon answers a second and at once, of one client and of all: each `ubus call` is a new client. */
+export const UBUS_CALLS_A_SECOND = 20;
+export const UBUS_CALLS_BURST = 40;
+export const UBUS_ALL_CALLS_A_SECOND = 50;
+export const UBUS_ALL_CALLS_BURST = 100;
+/** Clients whose calls are counted; the one longest silent makes room. */
+export const UBUS_CLIENTS_MAX = 64;
+/** Calls whose answers take time, such as a reload; one more is refused. */
+export const UBUS_ANSWERS_WAITING_MAX = 4;
+/** Flows of one answer over ubus: all of them fit one message many times. */
+export const UBUS_FLOWS_MAX = 200;
+/** How long `uci export` may take. */
+export const UCI_EXPORT_MS_MAX = 3_000;
+
 /** One packet of a capture: tcpdump's largest (pcap-savefile(5)). */
 export const CAPTURE_PACKET_BYTES_MAX = 256 * 1024;
 /** Interfaces of one section of a pcapng file. */
