@@ -6,8 +6,10 @@ import type { DeviceReport, FlowMetric, FlowReport, FlowStatus } from "../flow/s
 import type { Crypto } from "../kernel/ports.ts";
 import type { WriteRefusal } from "../node/interface.ts";
 import type { PersonaTreatment } from "../schema/flow-settings.ts";
+import type { NodeId } from "../schema/node-id.ts";
 import type { Persona, ServiceSpec } from "../schema/service.ts";
 import type {
+  DrainAnswer,
   HealthAnswer,
   MembersAnswer,
   PersonaPolicy,
@@ -57,6 +59,10 @@ export interface MeshBackend {
   readonly logs: InstanceLogs;
   status(): StatusAnswer;
   members(): MembersAnswer;
+  /** Null when there is no such member and nobody drained it. */
+  drain(nodeId: NodeId): DrainAnswer | null;
+  /** Settles when the log has it, or never will. */
+  setDrained(nodeId: NodeId, drained: boolean): Promise<WriteOutcome>;
   /** Sorted by name; made one by one as they are sent. */
   services(): Iterable<ServiceAnswer>;
   /** Null when no such service is deployed. */

@@ -137,7 +137,10 @@ export interface MemberAnswer {
   readonly endpoints: readonly Endpoint[];
   readonly arch: string;
   readonly memoryMiB: number;
+  /** Whether it takes no more work: by its own configuration, or because it was drained. */
   readonly draining: boolean;
+  /** The deployer who drained it; null when nobody did. */
+  readonly drainedBy: NodeId | null;
   readonly rttMs: number | null;
   readonly incarnation: number;
   readonly notAfterMs: number;
@@ -146,6 +149,27 @@ export interface MemberAnswer {
 /** `GET /members`. */
 export interface MembersAnswer {
   readonly members: readonly MemberAnswer[];
+}
+
+/** A service that a node runs, and where it is placed otherwise. */
+export interface RemainingService {
+  readonly name: string;
+  readonly state: ClaimState;
+  /** Best first; empty when no node may run it. The state is null where it claims nothing yet. */
+  readonly owners: readonly {
+    readonly nodeId: NodeId;
+    readonly hostname: string;
+    readonly state: ClaimState | null;
+  }[];
+}
+
+/** `GET`, `PUT` and `DELETE /members/ID/drain`. */
+export interface DrainAnswer {
+  readonly nodeId: NodeId;
+  readonly draining: boolean;
+  readonly drainedBy: NodeId | null;
+  /** What the node still runs, as far as it is known to live. */
+  readonly remaining: readonly RemainingService[];
 }
 
 /** A service's instance, as the node that runs it published it. */
@@ -269,6 +293,7 @@ export interface StreamEvents {
   /** A write through this daemon became durable. */
   readonly deploy: { readonly name: string; readonly stamp: number; readonly deleted: boolean };
   readonly revocation: { readonly nodeId: NodeId };
+  readonly drain: { readonly nodeId: NodeId; readonly drained: boolean };
   readonly synced: Record<string, never>;
   readonly excluded: Record<string, never>;
   readonly "log-failure": { readonly message: string };

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { API_FLOWS_MAX } from "../kernel/limits.ts";
 import { ApiError } from "./api-error.ts";
 import type { ApiBackend, FlowBackend, MeshBackend } from "./backend.ts";
+import { drainNode, getDrain, undrainNode } from "./drain.ts";
 import type { Followers } from "./event-hub.ts";
 import { addRule, deleteRule, recordFlow, setPolicy, unsetPolicy } from "./flow-routes.ts";
 import { renderMetrics } from "./metrics.ts";
@@ -41,6 +42,11 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   "/health": { GET: getHealth },
   "/status": { GET: ({ backend }) => json(backend.status()) },
   "/members": { GET: ({ backend }) => json(meshOf(backend).members()) },
+  "/members/*/drain": {
+    GET: ({ name, backend }) => json(getDrain(name, meshOf(backend))),
+    PUT: async ({ name, query, backend }) => json(await drainNode(name, query, meshOf(backend))),
+    DELETE: async ({ name, backend }) => json(await undrainNode(name, meshOf(backend))),
+  },
   "/services": { GET: ({ backend }) => jsonList("services", meshOf(backend).services()) },
   "/services/*": {
     GET: getService,
@@ -79,6 +85,10 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   },
 };
 
+const NAMED_ROUTES = Object.keys(ROUTES)
+  .filter((route) => route.includes("*"))
+  .map((route) => ({ route, pattern: new RegExp(`^${route.replace("*", "([^/]+)")}$`) }));
+
 /**
  * Answers one request.
  * @returns the reply to send, or null when a route sends by itself
@@ -102,10 +112,11 @@ export async function answer(
 
 function routeOf(path: string): { route: string; name: string } {
   if (Object.hasOwn(ROUTES, path) && !path.includes("*")) return { route: path, name: "" };
-  const match = /^((?:\/[a-z]+){1,2})\/([^/]+)$/.exec(path);
-  const route = `${match?.[1]}/*`;
-  if (match === null || !Object.hasOwn(ROUTES, route)) return { route: "", name: "" };
-  return { route, name: decodeName(match[2]!) };
+  for (const { route, pattern } of NAMED_ROUTES) {
+    const name = pattern.exec(path)?.[1];
+    if (name !== undefined) return { route, name: decodeName(name) };
+  }
+  return { route: "", name: "" };
 }
 
 /** A name that is no valid escape stays as it is: no service is called so. */
@@ -206,7 +217,7 @@ function splitOnce(text: string, separator: string): string[] {
 function unknownPath(path: string): ApiError {
   const paths = Object.keys(ROUTES).join(", ");
   return new ApiError(404, "unknown-path", `found the path ${JSON.stringify(path.slice(0, 200))}`, {
-    hint: `allowed: ${paths.replace("*", "NAME")}`,
+    hint: `allowed: ${paths.replaceAll("*", "NAME")}`,
   });
 }
 

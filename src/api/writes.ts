@@ -189,7 +189,7 @@ function deployedService(name: string, outcome: WriteOutcome & { ok: true }): De
   return { name, key, stamp, generation };
 }
 
-function refusalError(
+export function refusalError(
   reason: WriteRefusal | "log-failed",
   written: readonly DeployedService[] = [],
 ): ApiError {

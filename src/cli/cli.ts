@@ -7,6 +7,7 @@ import { addClusterCommands } from "./commands/cluster.ts";
 import { addConfigCommands } from "./commands/config.ts";
 import { addDaemonCommand } from "./commands/daemon.ts";
 import { addDeployCommand } from "./commands/deploy.ts";
+import { addDrainCommand } from "./commands/drain.ts";
 import { addFlightCommands } from "./commands/flight.ts";
 import { addFlowCommands } from "./commands/flow.ts";
 import { addHealthCommand } from "./commands/health.ts";
@@ -28,6 +29,7 @@ const COMMANDS: readonly AddCommand[] = [
   addUndeployCommand,
   addStatusCommand,
   addServicesCommand,
+  addDrainCommand,
   addLogsCommand,
   addFlowCommands,
   addPersonaCommands,

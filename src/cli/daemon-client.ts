@@ -37,7 +37,7 @@ export class DaemonClient {
     return this.#json<T>("POST", path, body);
   }
 
-  async put<T>(path: string, body: RequestBody): Promise<T> {
+  async put<T>(path: string, body: RequestBody | null): Promise<T> {
     return this.#json<T>("PUT", path, body);
   }
 

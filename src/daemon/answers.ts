@@ -2,8 +2,10 @@
 
 import type {
   DaemonStatus,
+  DrainAnswer,
   EngineInstanceAnswer,
   MemberAnswer,
+  RemainingService,
   ServiceAnswer,
   StatusAnswer,
 } from "../api/contract.ts";
@@ -13,7 +15,7 @@ import type { MemberView, ReplicaInterface, ServiceView } from "../node/interfac
 import { MEMBER_STATUSES, type MemberStatus } from "../schema/frame.ts";
 import type { NodeId } from "../schema/node-id.ts";
 import { stampMs } from "../sync/hybrid-clock.ts";
-import type { ClusterView } from "./cluster-view.ts";
+import { type ClusterView, isDraining } from "./cluster-view.ts";
 import type { JournalKeeper } from "./journal-keeper.ts";
 import type { ServiceRunner, TimedInstance } from "./service-runner.ts";
 
@@ -60,7 +62,7 @@ export function meshStatus(
 
 export function memberAnswer(member: MemberView): MemberAnswer {
   const { nodeId, self, status, incarnation, info, zone, roles, notAfterMs, rttMs } = member;
-  const { hostname, endpoints, arch, memoryMiB, draining } = info;
+  const { hostname, endpoints, arch, memoryMiB } = info;
   return {
     nodeId,
     self,
@@ -71,11 +73,43 @@ export function memberAnswer(member: MemberView): MemberAnswer {
     endpoints,
     arch,
     memoryMiB,
-    draining,
+    draining: isDraining(member),
+    drainedBy: member.drainedBy,
     rttMs: rttMs === null ? null : Math.round(rttMs * 10) / 10,
     incarnation,
     notAfterMs,
   };
+}
+
+/** Null when there is no such member and nobody drained it. */
+export function drainAnswer(
+  nodeId: NodeId,
+  view: ClusterView,
+  replica: Pick<ReplicaInterface, "drainedBy">,
+): DrainAnswer | null {
+  const member = view.members.find((each) => each.nodeId === nodeId);
+  const drainedBy = /^[0-9a-f]{16}$/.test(nodeId) ? replica.drainedBy(nodeId) : null;
+  if (member === undefined && drainedBy === null) return null;
+  return {
+    nodeId,
+    draining: drainedBy !== null || (member !== undefined && isDraining(member)),
+    drainedBy,
+    remaining: member === undefined ? [] : remainingOn(member, view),
+  };
+}
+
+function remainingOn(member: MemberView, view: ClusterView): RemainingService[] {
+  const remaining: RemainingService[] = [];
+  for (const { service, claim } of view.claimedBy(member)) {
+    const instances = view.instancesOf(service);
+    const owners = view.ownersOf(service).map((nodeId) => ({
+      nodeId,
+      hostname: view.members.find((each) => each.nodeId === nodeId)?.info.hostname ?? "",
+      state: instances.find((instance) => instance.member.nodeId === nodeId)?.claim.state ?? null,
+    }));
+    remaining.push({ name: service.spec.name, state: claim.state, owners });
+  }
+  return remaining.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 export function serviceAnswer(service: ServiceView, view: ClusterView): ServiceAnswer {

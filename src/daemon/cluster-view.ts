@@ -103,6 +103,17 @@ export class ClusterView {
     return instances;
   }
 
+  /** The deployed services that a living member claims to run. */
+  *claimedBy(member: MemberView): Generator<{ service: ServiceView; claim: Claim }> {
+    if (!isLiving(member)) return;
+    const { table } = this.#replica;
+    for (const slot of this.#serviceSlots()) {
+      const claimKey = table.keyHigh(slot);
+      const claim = member.info.claims.find(({ service }) => service === claimKey);
+      if (claim !== undefined) yield { service: serviceViewAt(table, slot), claim };
+    }
+  }
+
   /**
    * Brings the view up to date.
    * @param nowMs Unix time. @param atOnce not to wait out the interval, for one who asks

@@ -3,6 +3,7 @@
 import type { MeshBackend, WriteOutcome } from "../api/backend.ts";
 import type {
   DaemonStatus,
+  DrainAnswer,
   HealthProblem,
   MembersAnswer,
   ServiceAnswer,
@@ -11,8 +12,15 @@ import type {
 import type { EventHub } from "../api/event-hub.ts";
 import type { InstanceLogs } from "../engine/engine.ts";
 import type { Crypto } from "../kernel/ports.ts";
+import type { NodeId } from "../schema/node-id.ts";
 import type { ServiceSpec } from "../schema/service.ts";
-import { memberAnswer, meshStatus, type StatusSources, serviceAnswer } from "./answers.ts";
+import {
+  drainAnswer,
+  memberAnswer,
+  meshStatus,
+  type StatusSources,
+  serviceAnswer,
+} from "./answers.ts";
 import type { DnsServer } from "./dns-server.ts";
 import type { EventLog } from "./event-log.ts";
 import { meshProblems } from "./health.ts";
@@ -74,6 +82,22 @@ export class MeshApi implements MeshBackend {
   members(): MembersAnswer {
     this.#refresh();
     return { members: this.#parts.sources.view.members.map(memberAnswer) };
+  }
+
+  drain(nodeId: NodeId): DrainAnswer | null {
+    this.#refresh();
+    const { view, replica } = this.#parts.sources;
+    return drainAnswer(nodeId, view, replica);
+  }
+
+  async setDrained(nodeId: NodeId, drained: boolean): Promise<WriteOutcome> {
+    const outcome = await this.#parts.desk.setDrained(nodeId, drained);
+    const { events } = this.#parts;
+    const fields = outcome.ok ? { nodeId } : { nodeId, reason: outcome.reason };
+    if (!outcome.ok) events.note("warn", "write-refused", `a drain was refused`, fields);
+    else if (drained) events.note("info", "drain", `${nodeId} is to take no more work`, fields);
+    else events.note("info", "drain", `${nodeId} is to take work again`, fields);
+    return outcome;
   }
 
   *services(): Generator<ServiceAnswer> {

@@ -312,6 +312,8 @@ export class MeshPlane {
 
   #slotApplied({ slotKind, key, tombstone }: ReplicaEvent & { kind: "slot-applied" }): void {
     if (slotKind === "service") this.#options.hub.publish("service", { key, deleted: tombstone });
+    if (slotKind === "drain")
+      this.#options.hub.publish("drain", { nodeId: key, drained: !tombstone });
     if (slotKind === "revocation") this.#options.hub.publish("revocation", { nodeId: key });
   }
 }

@@ -3,11 +3,12 @@
 
 import type { WriteOutcome } from "../api/backend.ts";
 import type { ReplicaInterface, WriteAnswer } from "../node/interface.ts";
+import type { NodeId } from "../schema/node-id.ts";
 import type { ServiceSpec } from "../schema/service.ts";
 
 type WritableReplica = Pick<
   ReplicaInterface,
-  "putService" | "deleteService" | "offerRecord" | "onWriteSettled" | "service"
+  "putService" | "deleteService" | "setDrained" | "offerRecord" | "onWriteSettled" | "service"
 >;
 
 export class WriteDesk {
@@ -34,6 +35,10 @@ export class WriteDesk {
 
   delete(name: string): Promise<WriteOutcome> {
     return this.#wait(this.#replica.deleteService(name, this.#nowMs()), null);
+  }
+
+  setDrained(nodeId: NodeId, drained: boolean): Promise<WriteOutcome> {
+    return this.#wait(this.#replica.setDrained(nodeId, drained, this.#nowMs()), null);
   }
 
   /** @param service the name of the service the record deploys, or null when it deploys none */

@@ -73,6 +73,7 @@ export function member(nodeId: string, hostname: string): MemberAnswer {
     arch: "x86_64",
     memoryMiB: 1024,
     draining: false,
+    drainedBy: null,
     rttMs: nodeId === NODE_A ? null : 0.25,
     incarnation: 1,
     notAfterMs: 4_000_000_000_000,

@@ -48,6 +48,7 @@ export const addRevokeCommand: AddCommand = (parent, session, run) => {
         const target = findMember(members, node);
         refuseSelf(target, status);
         const { services } = await client.get<ServicesAnswer>("/services");
+        const drained = members.filter(({ drainedBy }) => drainedBy === target);
         const theirs = services.filter(({ author }) => author === target);
         const signing = await import("../root-signing.ts");
         const stamp = signing.stampAfter(services, Date.now());
@@ -71,6 +72,10 @@ export const addRevokeCommand: AddCommand = (parent, session, run) => {
               ? `withdrawn with it: ${names}`
               : `signed anew by the root key, and so kept: ${names}`,
           );
+        }
+        const drains = drained.map(({ hostname }) => hostname).join(", ");
+        if (drains !== "") {
+          presenter.line(`drained by it, and no longer: ${drains} (myco drain does it again)`);
         }
         return EXIT.ok;
       }),
