@@ -44,6 +44,12 @@ export const DEVICES_MAX = 8;
 export const LABELS_MAX = 16;
 export const LABEL_VALUE_BYTES_MAX = 63;
 export const REPLICAS_MAX = 1_000;
+/** Secrets one service is handed as credentials. */
+export const SECRETS_MAX = 16;
+/** Files that fill one service's environment. */
+export const ENVIRONMENT_FILES_MAX = 8;
+/** Processes and threads one service may ask for. */
+export const SERVICE_TASKS_MAX = 32_768;
 /** Services of one manifest. */
 export const MANIFEST_SERVICES_MAX = 64;
 /** Objects and lists inside each other in a JSON or YAML document people write. */
@@ -132,6 +138,12 @@ export const FLIGHT_EVENT_BYTES_MAX = 2 * 1024;
 export const FLIGHT_FILES_MAX = 5;
 /** Events of one kind that are logged or recorded in ten seconds; the rest are counted. */
 export const EVENTS_PER_KIND_MAX = 100;
+/** Units of systemd that are looked at: three for each service, and those of an earlier life. */
+export const UNITS_LISTED_MAX = 8 * CLAIMS_MAX;
+/** What is read of one unit file, or of one note of the systemd engine's. */
+export const UNIT_FILE_BYTES_MAX = 64 * 1024;
+/** Programs that follow a service's journal at a time; each takes memory of its own. */
+export const JOURNALS_FOLLOWED_MAX = 4;
 /** One service's captured output on disk: two files of this size. */
 export const SERVICE_LOG_BYTES = 1024 * 1024;
 /** A captured line; a longer one is cut in pieces of this size. */
@@ -242,6 +254,8 @@ export const MARK_BATCH_EVERY_MS = 1_000;
 export const MARK_CHECK_EVERY_MS = 30_000;
 /** What the tap gets: packets of a flow each way, a second, at once, and bytes of each. */
 export const TAP_PACKETS_EACH_WAY = 24;
+/** Of a flow that is older than the table, in the mean: nobody counted its packets, so that a draw ends it. */
+export const TAP_PACKETS_OF_OLDER_FLOW = 64;
 export const TAP_PACKETS_A_SECOND = 400;
 export const TAP_PACKETS_BURST = 400;
 export const TAP_SNAP_BYTES = 1_600;
@@ -327,6 +341,33 @@ export const QUIC_INITIALS_PER_FLOW_MAX = 12;
 /** Records of a DNS message that are read, and addresses learned from it; the rest is passed over. */
 export const DNS_RECORDS_MAX = 128;
 export const DNS_ADDRESSES_MAX = 32;
+
+/** Builds that run at a time; the others wait in the order they came. */
+export const BUILDS_AT_ONCE = 1;
+/** Builds that run or wait; one more is refused. */
+export const BUILDS_WAITING_MAX = PLACED_HERE_MAX;
+/** Flakes being resolved for deployers at a time, and how long one may take; one more is refused. */
+export const FLAKE_LOCKS_AT_ONCE = 2;
+export const FLAKE_LOCK_MS_MAX = 60_000;
+/** One line of nix's log; a longer one is passed over. */
+export const BUILD_LINE_BYTES_MAX = 8 * 1024;
+/** Activities of one build that are followed; further ones are not shown. */
+export const BUILD_ACTIVITIES_MAX = 64;
+/** Last lines of a failed build that are kept, and what is told of them. */
+export const BUILD_LAST_LINES = 10;
+export const BUILD_MESSAGE_CHARACTERS_MAX = 800;
+/** Folders whose git repositories may belong to another user; the oldest makes room. */
+export const FOREIGN_REPOSITORIES_MAX = 64;
+/** Links to what is kept from the collector that are looked at. */
+export const ROOT_LINKS_MAX = 1_024;
+
+/** One file of the audit log, and how many there are; the oldest goes. */
+export const AUDIT_FILE_BYTES = 1024 * 1024;
+export const AUDIT_FILES_MAX = 10;
+/** One line of it. */
+export const AUDIT_LINE_BYTES_MAX = 4 * 1024;
+/** Lines that wait for the disk; further ones are counted, and the next line says how many. */
+export const AUDIT_WAITING_MAX = 64;
 
 assert(HEADER_BYTES + PAYLOAD_BYTES + TAG_BYTES === PACKET_BYTES, "a packet is its three parts");
 assert(RECORD_BYTES_MAX + 8 <= PAYLOAD_BYTES, "a record and its frame's head fit one packet");

@@ -2,12 +2,13 @@
 "use strict";
 export const validate = validate20;
 export default validate20;
-const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:myco:manifest","title":"Myco manifest","description":"What myco.json holds: one service, or several below \"services\".","type":"object","if":{"required":["services"]},"then":{"$ref":"#/$defs/deployment"},"else":{"$ref":"#/$defs/service"},"$defs":{"deployment":{"type":"object","additionalProperties":false,"required":["services"],"properties":{"$schema":{"$ref":"#/$defs/schemaReference"},"services":{"description":"The services to deploy together, each with a name of its own.","type":"array","minItems":1,"maxItems":64,"items":{"$ref":"#/$defs/service"}}}},"service":{"type":"object","additionalProperties":false,"required":["name","exec"],"properties":{"$schema":{"$ref":"#/$defs/schemaReference"},"name":{"description":"The service's name in the cluster, and before .myco in DNS.","x-allowed":"a lower-case letter, then at most 62 letters, digits and hyphens, the last no hyphen","type":"string","pattern":"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"},"flake":{"description":"The Nix flake that provides the program, with its attribute; \".\" is the manifest's own folder. Empty: the program stands on the machine already.","x-allowed":"a flake such as github:OWNER/REPO#NAME","type":"string","maxLength":400,"default":""},"exec":{"description":"The program: an absolute path, or one below the flake's output such as bin/server.","x-allowed":"an absolute path, or one below the flake's output such as bin/server","type":"string","minLength":1,"maxLength":400},"args":{"description":"The program's arguments.","type":"array","maxItems":32,"items":{"description":"One argument.","type":"string","maxLength":400},"default":[]},"env":{"description":"Environment variables by name.","type":"object","maxProperties":32,"propertyNames":{"x-allowed":"letters, digits and _ in a name, the first no digit, at most 64","pattern":"^[A-Za-z_][A-Za-z0-9_]{0,63}$"},"additionalProperties":{"description":"The variable's value.","x-allowed":"a text in double quotes","type":"string","maxLength":400},"default":{}},"ports":{"description":"Where the program listens. The first is its PORT variable.","type":"array","maxItems":16,"items":{"$ref":"#/$defs/port"},"default":[]},"arch":{"description":"Processors it can run on; none named: any.","type":"array","items":{"description":"One kind of processor.","type":"string","enum":["x86_64","aarch64","armv7","riscv64","i686"]},"default":[]},"devices":{"description":"Devices a node must have to run it.","type":"array","maxItems":8,"items":{"description":"One device.","x-allowed":"a path below /dev, such as /dev/dri","type":"string","pattern":"^/dev/"},"default":[]},"zone":{"description":"The only zone it may run in; null: any.","x-allowed":"a zone from 0 to 255, or null for any","type":["integer","null"],"minimum":0,"maximum":255,"default":null},"labels":{"description":"Labels a node must carry to run it, by name.","type":"object","maxProperties":16,"propertyNames":{"x-allowed":"lower-case letters, digits and . _ / - inside a name, at most 63","pattern":"^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$"},"additionalProperties":{"description":"The label's value.","x-allowed":"a text of at most 63 bytes","type":"string","maxLength":63},"default":{}},"replicas":{"description":"How many instances run, on as many nodes; \"all\": one on every node that may run it.","x-allowed":"a number from 1 to 1000, or \"all\"","type":["integer","string"],"minimum":1,"maximum":1000,"pattern":"^all$","default":1},"singleton":{"description":"Stop the only instance rather than risk two while the cluster is split.","type":"boolean","default":false},"health":{"description":"How to tell that an instance is well; without it, one is while it runs.","$ref":"#/$defs/health"},"preStart":{"description":"A program and its arguments that must succeed before each start, such as a migration.","type":"array","maxItems":33,"items":{"description":"The program, then its arguments.","type":"string","maxLength":400},"default":[]},"memory":{"description":"The most memory it may take: a size with K, M, G or T (powers of 1024), or bytes; null: no limit.","x-allowed":"a size such as \"256M\" or \"1G\", a number of bytes, or null for no limit","type":["string","integer","null"],"pattern":"^[1-9][0-9]{0,7}[KMGT]$","minimum":1048576,"default":null},"cpu":{"description":"The most processor time it may take, in percent of one processor; null: no limit.","x-allowed":"a percentage of one processor such as \"50%\" or \"200%\", or null for no limit","type":["string","null"],"pattern":"^[1-9][0-9]{0,5}%$","default":null},"persona":{"description":"What the router takes its traffic for; \"unknown\": it finds out by itself.","type":"string","enum":["unknown","voip","gaming","video","streaming","interactive","web","bulk","torrent","system"],"default":"unknown"}}},"port":{"description":"A port's number, or its number with more about it.","x-allowed":"a port from 1 to 65535, or an object such as {\"port\": 8080, \"name\": \"http\"}","type":["integer","object"],"minimum":1,"maximum":65535,"additionalProperties":false,"required":["port"],"properties":{"port":{"description":"The number the program listens on.","x-allowed":"a port from 1 to 65535","type":"integer","minimum":1,"maximum":65535},"protocol":{"description":"The transport.","type":"string","enum":["tcp","udp"],"default":"tcp"},"name":{"description":"For SRV names: _NAME._tcp.SERVICE.myco. Empty: it has none.","x-allowed":"a lower-case letter, then at most 14 letters, digits and hyphens","type":"string","pattern":"^([a-z]([a-z0-9-]{0,13}[a-z0-9])?)?$","default":""}}},"health":{"description":"One check, by HTTP, by TCP or by a command.","x-allowed":"exactly one of http, tcp and exec","type":"object","additionalProperties":false,"oneOf":[{"required":["http"]},{"required":["tcp"]},{"required":["exec"]}],"properties":{"http":{"description":"A path that answers GET with a status from 200 to 399.","x-allowed":"a path such as \"/health\"","type":"string","pattern":"^/","maxLength":400},"port":{"description":"The port the path is asked on. Default: the first of the service's ports.","type":"integer","minimum":1,"maximum":65535},"tcp":{"description":"A port that accepts connections.","type":"integer","minimum":1,"maximum":65535},"exec":{"description":"A program and its arguments that exit with 0.","type":"array","minItems":1,"maxItems":33,"items":{"description":"The program, then its arguments.","type":"string","maxLength":400}},"interval":{"description":"Time between checks.","x-allowed":"a duration with its unit, such as \"10s\" or \"500ms\"","type":"string","pattern":"^[0-9]{1,8}(ms|s|m|h)$","default":"10s"},"timeout":{"description":"Time a check may take, no more than the interval.","x-allowed":"a duration with its unit, such as \"3s\" or \"500ms\"","type":"string","pattern":"^[0-9]{1,8}(ms|s|m|h)$","default":"3s"},"grace":{"description":"Time after a start in which failures do not count.","x-allowed":"a duration with its unit, such as \"15s\" or \"2m\"","type":"string","pattern":"^[0-9]{1,8}(ms|s|m|h)$","default":"15s"}}},"schemaReference":{"description":"Where this schema stands, for editors.","type":"string","default":""}}};
+const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:myco:manifest","title":"Myco manifest","description":"What myco.json holds: one service, or several below \"services\".","type":"object","if":{"required":["services"]},"then":{"$ref":"#/$defs/deployment"},"else":{"$ref":"#/$defs/service"},"$defs":{"deployment":{"type":"object","additionalProperties":false,"required":["services"],"properties":{"$schema":{"$ref":"#/$defs/schemaReference"},"services":{"description":"The services to deploy together, each with a name of its own.","type":"array","minItems":1,"maxItems":64,"items":{"$ref":"#/$defs/service"}}}},"service":{"type":"object","additionalProperties":false,"required":["name","exec"],"properties":{"$schema":{"$ref":"#/$defs/schemaReference"},"name":{"description":"The service's name in the cluster, and before .myco in DNS.","x-allowed":"a lower-case letter, then at most 62 letters, digits and hyphens, the last no hyphen","type":"string","pattern":"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"},"flake":{"description":"The Nix flake that provides the program, with its attribute; \".\" is the manifest's own folder. Empty: the program stands on the machine already.","x-allowed":"a flake such as github:OWNER/REPO#NAME","type":"string","maxLength":400,"default":""},"exec":{"description":"The program: an absolute path, or one below the flake's output such as bin/server.","x-allowed":"an absolute path, or one below the flake's output such as bin/server","type":"string","minLength":1,"maxLength":400},"args":{"description":"The program's arguments.","type":"array","maxItems":32,"items":{"description":"One argument.","type":"string","maxLength":400},"default":[]},"env":{"description":"Environment variables by name.","type":"object","maxProperties":32,"propertyNames":{"x-allowed":"letters, digits and _ in a name, the first no digit, at most 64","pattern":"^[A-Za-z_][A-Za-z0-9_]{0,63}$"},"additionalProperties":{"description":"The variable's value.","x-allowed":"a text in double quotes","type":"string","maxLength":400},"default":{}},"ports":{"description":"Where the program listens. The first is its PORT variable.","type":"array","maxItems":16,"items":{"$ref":"#/$defs/port"},"default":[]},"arch":{"description":"Processors it can run on; none named: any.","type":"array","items":{"description":"One kind of processor.","type":"string","enum":["x86_64","aarch64","armv7","riscv64","i686"]},"default":[]},"devices":{"description":"Devices a node must have to run it.","type":"array","maxItems":8,"items":{"description":"One device.","x-allowed":"a path below /dev, such as /dev/dri","type":"string","pattern":"^/dev/"},"default":[]},"zone":{"description":"The only zone it may run in; null: any.","x-allowed":"a zone from 0 to 255, or null for any","type":["integer","null"],"minimum":0,"maximum":255,"default":null},"labels":{"description":"Labels a node must carry to run it, by name.","type":"object","maxProperties":16,"propertyNames":{"x-allowed":"lower-case letters, digits and . _ / - inside a name, at most 63","pattern":"^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$"},"additionalProperties":{"description":"The label's value.","x-allowed":"a text of at most 63 bytes","type":"string","maxLength":63},"default":{}},"replicas":{"description":"How many instances run, on as many nodes; \"all\": one on every node that may run it.","x-allowed":"a number from 1 to 1000, or \"all\"","type":["integer","string"],"minimum":1,"maximum":1000,"pattern":"^all$","default":1},"singleton":{"description":"Stop the only instance rather than risk two while the cluster is split.","type":"boolean","default":false},"health":{"description":"How to tell that an instance is well; without it, one is while it runs.","$ref":"#/$defs/health"},"preStart":{"description":"A program and its arguments that must succeed before each start, such as a migration.","type":"array","maxItems":33,"items":{"description":"The program, then its arguments.","type":"string","maxLength":400},"default":[]},"memory":{"description":"The most memory it may take: a size with K, M, G or T (powers of 1024), or bytes; null: no limit.","x-allowed":"a size such as \"256M\" or \"1G\", a number of bytes, or null for no limit","type":["string","integer","null"],"pattern":"^[1-9][0-9]{0,7}[KMGT]$","minimum":1048576,"default":null},"cpu":{"description":"The most processor time it may take, in percent of one processor; null: no limit.","x-allowed":"a percentage of one processor such as \"50%\" or \"200%\", or null for no limit","type":["string","null"],"pattern":"^[1-9][0-9]{0,5}%$","default":null},"persona":{"description":"What the router takes its traffic for; \"unknown\": it finds out by itself.","type":"string","enum":["unknown","voip","gaming","video","streaming","interactive","web","bulk","torrent","system"],"default":"unknown"},"jit":{"description":"It may make memory executable, as the compilers inside Node, Java and .NET must.","type":"boolean","default":false},"secrets":{"description":"Files of the node's folder of secrets that it finds below $CREDENTIALS_DIRECTORY.","type":"array","maxItems":16,"items":{"$ref":"#/$defs/secret"},"default":[]},"environmentFiles":{"description":"Files of the node's folder of secrets with lines NAME=VALUE for its environment; the last one wins.","type":"array","maxItems":8,"items":{"$ref":"#/$defs/secret"},"default":[]},"restart":{"description":"When it is started again after it ended: always, or only when it failed. A scheduled job is started again at once only by \"on-failure\".","type":"string","enum":["always","on-failure"],"default":"always"},"watchdog":{"description":"It says by sd_notify(3) that it is ready, and then at least so often that it lives, or is started again; null: nobody asks.","x-allowed":"a duration with its unit, such as \"30s\", or null for none","type":["string","null"],"pattern":"^[0-9]{1,8}(ms|s|m|h)$","default":null},"schedule":{"description":"A calendar event of systemd.time(7) at which it runs and ends, such as \"daily\"; empty: it runs all the time.","x-allowed":"a calendar event such as \"daily\", \"Mon..Fri 03:30\" or \"*-*-01 00:00 UTC\"","type":"string","maxLength":100,"default":""},"socketActivated":{"description":"systemd listens on its ports and starts it with the sockets when someone connects (sd_listen_fds(3)).","type":"boolean","default":false},"slice":{"description":"Services of one slice share a cgroup, myco-SLICE.slice, whose limits the node's owner may set; empty: none of its own.","x-allowed":"lower-case letters, digits and hyphens inside, at most 63","type":"string","pattern":"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$","default":""},"network":{"description":"What it may reach: everything, the machine and private networks only, or nothing.","type":"string","enum":["any","local","none"],"default":"any"},"tasks":{"description":"The most processes and threads it may have.","type":"integer","minimum":1,"maximum":32768,"default":100}}},"port":{"description":"A port's number, or its number with more about it.","x-allowed":"a port from 1 to 65535, or an object such as {\"port\": 8080, \"name\": \"http\"}","type":["integer","object"],"minimum":1,"maximum":65535,"additionalProperties":false,"required":["port"],"properties":{"port":{"description":"The number the program listens on.","x-allowed":"a port from 1 to 65535","type":"integer","minimum":1,"maximum":65535},"protocol":{"description":"The transport.","type":"string","enum":["tcp","udp"],"default":"tcp"},"name":{"description":"For SRV names: _NAME._tcp.SERVICE.myco. Empty: it has none.","x-allowed":"a lower-case letter, then at most 14 letters, digits and hyphens","type":"string","pattern":"^([a-z]([a-z0-9-]{0,13}[a-z0-9])?)?$","default":""}}},"health":{"description":"One check, by HTTP, by TCP or by a command.","x-allowed":"exactly one of http, tcp and exec","type":"object","additionalProperties":false,"oneOf":[{"required":["http"]},{"required":["tcp"]},{"required":["exec"]}],"properties":{"http":{"description":"A path that answers GET with a status from 200 to 399.","x-allowed":"a path such as \"/health\"","type":"string","pattern":"^/","maxLength":400},"port":{"description":"The port the path is asked on. Default: the first of the service's ports.","type":"integer","minimum":1,"maximum":65535},"tcp":{"description":"A port that accepts connections.","type":"integer","minimum":1,"maximum":65535},"exec":{"description":"A program and its arguments that exit with 0.","type":"array","minItems":1,"maxItems":33,"items":{"description":"The program, then its arguments.","type":"string","maxLength":400}},"interval":{"description":"Time between checks.","x-allowed":"a duration with its unit, such as \"10s\" or \"500ms\"","type":"string","pattern":"^[0-9]{1,8}(ms|s|m|h)$","default":"10s"},"timeout":{"description":"Time a check may take, no more than the interval.","x-allowed":"a duration with its unit, such as \"3s\" or \"500ms\"","type":"string","pattern":"^[0-9]{1,8}(ms|s|m|h)$","default":"3s"},"grace":{"description":"Time after a start in which failures do not count.","x-allowed":"a duration with its unit, such as \"15s\" or \"2m\"","type":"string","pattern":"^[0-9]{1,8}(ms|s|m|h)$","default":"15s"}}},"secret":{"description":"A file's name.","x-allowed":"letters, digits and . _ - in a file's name, the first a letter or digit, at most 64","type":"string","pattern":"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},"schemaReference":{"description":"Where this schema stands, for editors.","type":"string","default":""}}};
 const schema32 = {"type":"object","additionalProperties":false,"required":["services"],"properties":{"$schema":{"$ref":"#/$defs/schemaReference"},"services":{"description":"The services to deploy together, each with a name of its own.","type":"array","minItems":1,"maxItems":64,"items":{"$ref":"#/$defs/service"}}}};
 const schema33 = {"description":"Where this schema stands, for editors.","type":"string","default":""};
-const schema34 = {"type":"object","additionalProperties":false,"required":["name","exec"],"properties":{"$schema":{"$ref":"#/$defs/schemaReference"},"name":{"description":"The service's name in the cluster, and before .myco in DNS.","x-allowed":"a lower-case letter, then at most 62 letters, digits and hyphens, the last no hyphen","type":"string","pattern":"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"},"flake":{"description":"The Nix flake that provides the program, with its attribute; \".\" is the manifest's own folder. Empty: the program stands on the machine already.","x-allowed":"a flake such as github:OWNER/REPO#NAME","type":"string","maxLength":400,"default":""},"exec":{"description":"The program: an absolute path, or one below the flake's output such as bin/server.","x-allowed":"an absolute path, or one below the flake's output such as bin/server","type":"string","minLength":1,"maxLength":400},"args":{"description":"The program's arguments.","type":"array","maxItems":32,"items":{"description":"One argument.","type":"string","maxLength":400},"default":[]},"env":{"description":"Environment variables by name.","type":"object","maxProperties":32,"propertyNames":{"x-allowed":"letters, digits and _ in a name, the first no digit, at most 64","pattern":"^[A-Za-z_][A-Za-z0-9_]{0,63}$"},"additionalProperties":{"description":"The variable's value.","x-allowed":"a text in double quotes","type":"string","maxLength":400},"default":{}},"ports":{"description":"Where the program listens. The first is its PORT variable.","type":"array","maxItems":16,"items":{"$ref":"#/$defs/port"},"default":[]},"arch":{"description":"Processors it can run on; none named: any.","type":"array","items":{"description":"One kind of processor.","type":"string","enum":["x86_64","aarch64","armv7","riscv64","i686"]},"default":[]},"devices":{"description":"Devices a node must have to run it.","type":"array","maxItems":8,"items":{"description":"One device.","x-allowed":"a path below /dev, such as /dev/dri","type":"string","pattern":"^/dev/"},"default":[]},"zone":{"description":"The only zone it may run in; null: any.","x-allowed":"a zone from 0 to 255, or null for any","type":["integer","null"],"minimum":0,"maximum":255,"default":null},"labels":{"description":"Labels a node must carry to run it, by name.","type":"object","maxProperties":16,"propertyNames":{"x-allowed":"lower-case letters, digits and . _ / - inside a name, at most 63","pattern":"^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$"},"additionalProperties":{"description":"The label's value.","x-allowed":"a text of at most 63 bytes","type":"string","maxLength":63},"default":{}},"replicas":{"description":"How many instances run, on as many nodes; \"all\": one on every node that may run it.","x-allowed":"a number from 1 to 1000, or \"all\"","type":["integer","string"],"minimum":1,"maximum":1000,"pattern":"^all$","default":1},"singleton":{"description":"Stop the only instance rather than risk two while the cluster is split.","type":"boolean","default":false},"health":{"description":"How to tell that an instance is well; without it, one is while it runs.","$ref":"#/$defs/health"},"preStart":{"description":"A program and its arguments that must succeed before each start, such as a migration.","type":"array","maxItems":33,"items":{"description":"The program, then its arguments.","type":"string","maxLength":400},"default":[]},"memory":{"description":"The most memory it may take: a size with K, M, G or T (powers of 1024), or bytes; null: no limit.","x-allowed":"a size such as \"256M\" or \"1G\", a number of bytes, or null for no limit","type":["string","integer","null"],"pattern":"^[1-9][0-9]{0,7}[KMGT]$","minimum":1048576,"default":null},"cpu":{"description":"The most processor time it may take, in percent of one processor; null: no limit.","x-allowed":"a percentage of one processor such as \"50%\" or \"200%\", or null for no limit","type":["string","null"],"pattern":"^[1-9][0-9]{0,5}%$","default":null},"persona":{"description":"What the router takes its traffic for; \"unknown\": it finds out by itself.","type":"string","enum":["unknown","voip","gaming","video","streaming","interactive","web","bulk","torrent","system"],"default":"unknown"}}};
+const schema34 = {"type":"object","additionalProperties":false,"required":["name","exec"],"properties":{"$schema":{"$ref":"#/$defs/schemaReference"},"name":{"description":"The service's name in the cluster, and before .myco in DNS.","x-allowed":"a lower-case letter, then at most 62 letters, digits and hyphens, the last no hyphen","type":"string","pattern":"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"},"flake":{"description":"The Nix flake that provides the program, with its attribute; \".\" is the manifest's own folder. Empty: the program stands on the machine already.","x-allowed":"a flake such as github:OWNER/REPO#NAME","type":"string","maxLength":400,"default":""},"exec":{"description":"The program: an absolute path, or one below the flake's output such as bin/server.","x-allowed":"an absolute path, or one below the flake's output such as bin/server","type":"string","minLength":1,"maxLength":400},"args":{"description":"The program's arguments.","type":"array","maxItems":32,"items":{"description":"One argument.","type":"string","maxLength":400},"default":[]},"env":{"description":"Environment variables by name.","type":"object","maxProperties":32,"propertyNames":{"x-allowed":"letters, digits and _ in a name, the first no digit, at most 64","pattern":"^[A-Za-z_][A-Za-z0-9_]{0,63}$"},"additionalProperties":{"description":"The variable's value.","x-allowed":"a text in double quotes","type":"string","maxLength":400},"default":{}},"ports":{"description":"Where the program listens. The first is its PORT variable.","type":"array","maxItems":16,"items":{"$ref":"#/$defs/port"},"default":[]},"arch":{"description":"Processors it can run on; none named: any.","type":"array","items":{"description":"One kind of processor.","type":"string","enum":["x86_64","aarch64","armv7","riscv64","i686"]},"default":[]},"devices":{"description":"Devices a node must have to run it.","type":"array","maxItems":8,"items":{"description":"One device.","x-allowed":"a path below /dev, such as /dev/dri","type":"string","pattern":"^/dev/"},"default":[]},"zone":{"description":"The only zone it may run in; null: any.","x-allowed":"a zone from 0 to 255, or null for any","type":["integer","null"],"minimum":0,"maximum":255,"default":null},"labels":{"description":"Labels a node must carry to run it, by name.","type":"object","maxProperties":16,"propertyNames":{"x-allowed":"lower-case letters, digits and . _ / - inside a name, at most 63","pattern":"^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$"},"additionalProperties":{"description":"The label's value.","x-allowed":"a text of at most 63 bytes","type":"string","maxLength":63},"default":{}},"replicas":{"description":"How many instances run, on as many nodes; \"all\": one on every node that may run it.","x-allowed":"a number from 1 to 1000, or \"all\"","type":["integer","string"],"minimum":1,"maximum":1000,"pattern":"^all$","default":1},"singleton":{"description":"Stop the only instance rather than risk two while the cluster is split.","type":"boolean","default":false},"health":{"description":"How to tell that an instance is well; without it, one is while it runs.","$ref":"#/$defs/health"},"preStart":{"description":"A program and its arguments that must succeed before each start, such as a migration.","type":"array","maxItems":33,"items":{"description":"The program, then its arguments.","type":"string","maxLength":400},"default":[]},"memory":{"description":"The most memory it may take: a size with K, M, G or T (powers of 1024), or bytes; null: no limit.","x-allowed":"a size such as \"256M\" or \"1G\", a number of bytes, or null for no limit","type":["string","integer","null"],"pattern":"^[1-9][0-9]{0,7}[KMGT]$","minimum":1048576,"default":null},"cpu":{"description":"The most processor time it may take, in percent of one processor; null: no limit.","x-allowed":"a percentage of one processor such as \"50%\" or \"200%\", or null for no limit","type":["string","null"],"pattern":"^[1-9][0-9]{0,5}%$","default":null},"persona":{"description":"What the router takes its traffic for; \"unknown\": it finds out by itself.","type":"string","enum":["unknown","voip","gaming","video","streaming","interactive","web","bulk","torrent","system"],"default":"unknown"},"jit":{"description":"It may make memory executable, as the compilers inside Node, Java and .NET must.","type":"boolean","default":false},"secrets":{"description":"Files of the node's folder of secrets that it finds below $CREDENTIALS_DIRECTORY.","type":"array","maxItems":16,"items":{"$ref":"#/$defs/secret"},"default":[]},"environmentFiles":{"description":"Files of the node's folder of secrets with lines NAME=VALUE for its environment; the last one wins.","type":"array","maxItems":8,"items":{"$ref":"#/$defs/secret"},"default":[]},"restart":{"description":"When it is started again after it ended: always, or only when it failed. A scheduled job is started again at once only by \"on-failure\".","type":"string","enum":["always","on-failure"],"default":"always"},"watchdog":{"description":"It says by sd_notify(3) that it is ready, and then at least so often that it lives, or is started again; null: nobody asks.","x-allowed":"a duration with its unit, such as \"30s\", or null for none","type":["string","null"],"pattern":"^[0-9]{1,8}(ms|s|m|h)$","default":null},"schedule":{"description":"A calendar event of systemd.time(7) at which it runs and ends, such as \"daily\"; empty: it runs all the time.","x-allowed":"a calendar event such as \"daily\", \"Mon..Fri 03:30\" or \"*-*-01 00:00 UTC\"","type":"string","maxLength":100,"default":""},"socketActivated":{"description":"systemd listens on its ports and starts it with the sockets when someone connects (sd_listen_fds(3)).","type":"boolean","default":false},"slice":{"description":"Services of one slice share a cgroup, myco-SLICE.slice, whose limits the node's owner may set; empty: none of its own.","x-allowed":"lower-case letters, digits and hyphens inside, at most 63","type":"string","pattern":"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$","default":""},"network":{"description":"What it may reach: everything, the machine and private networks only, or nothing.","type":"string","enum":["any","local","none"],"default":"any"},"tasks":{"description":"The most processes and threads it may have.","type":"integer","minimum":1,"maximum":32768,"default":100}}};
 const schema36 = {"description":"A port's number, or its number with more about it.","x-allowed":"a port from 1 to 65535, or an object such as {\"port\": 8080, \"name\": \"http\"}","type":["integer","object"],"minimum":1,"maximum":65535,"additionalProperties":false,"required":["port"],"properties":{"port":{"description":"The number the program listens on.","x-allowed":"a port from 1 to 65535","type":"integer","minimum":1,"maximum":65535},"protocol":{"description":"The transport.","type":"string","enum":["tcp","udp"],"default":"tcp"},"name":{"description":"For SRV names: _NAME._tcp.SERVICE.myco. Empty: it has none.","x-allowed":"a lower-case letter, then at most 14 letters, digits and hyphens","type":"string","pattern":"^([a-z]([a-z0-9-]{0,13}[a-z0-9])?)?$","default":""}}};
 const schema37 = {"description":"One check, by HTTP, by TCP or by a command.","x-allowed":"exactly one of http, tcp and exec","type":"object","additionalProperties":false,"oneOf":[{"required":["http"]},{"required":["tcp"]},{"required":["exec"]}],"properties":{"http":{"description":"A path that answers GET with a status from 200 to 399.","x-allowed":"a path such as \"/health\"","type":"string","pattern":"^/","maxLength":400},"port":{"description":"The port the path is asked on. Default: the first of the service's ports.","type":"integer","minimum":1,"maximum":65535},"tcp":{"description":"A port that accepts connections.","type":"integer","minimum":1,"maximum":65535},"exec":{"description":"A program and its arguments that exit with 0.","type":"array","minItems":1,"maxItems":33,"items":{"description":"The program, then its arguments.","type":"string","maxLength":400}},"interval":{"description":"Time between checks.","x-allowed":"a duration with its unit, such as \"10s\" or \"500ms\"","type":"string","pattern":"^[0-9]{1,8}(ms|s|m|h)$","default":"10s"},"timeout":{"description":"Time a check may take, no more than the interval.","x-allowed":"a duration with its unit, such as \"3s\" or \"500ms\"","type":"string","pattern":"^[0-9]{1,8}(ms|s|m|h)$","default":"3s"},"grace":{"description":"Time after a start in which failures do not count.","x-allowed":"a duration with its unit, such as \"15s\" or \"2m\"","type":"string","pattern":"^[0-9]{1,8}(ms|s|m|h)$","default":"15s"}}};
+const schema38 = {"description":"A file's name.","x-allowed":"letters, digits and . _ - in a file's name, the first a letter or digit, at most 64","type":"string","pattern":"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"};
 const func1 = Object.prototype.hasOwnProperty;
 const pattern4 = new RegExp("^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", "u");
 const pattern5 = new RegExp("^[A-Za-z_][A-Za-z0-9_]{0,63}$", "u");
@@ -19,6 +20,8 @@ const pattern10 = new RegExp("^/", "u");
 const pattern11 = new RegExp("^[0-9]{1,8}(ms|s|m|h)$", "u");
 const pattern14 = new RegExp("^[1-9][0-9]{0,7}[KMGT]$", "u");
 const pattern15 = new RegExp("^[1-9][0-9]{0,5}%$", "u");
+const pattern16 = new RegExp("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", "u");
+const pattern19 = new RegExp("^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$", "u");
 
 function validate22(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1211,14 +1214,298 @@ vErrors.push(err92);
 errors++;
 }
 }
-}
-else {
-const err93 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},schema:schema34.type,parentSchema:schema34,data};
+if(data.jit !== undefined){
+let data36 = data.jit;
+if(typeof data36 !== "boolean"){
+const err93 = {instancePath:instancePath+"/jit",schemaPath:"#/properties/jit/type",keyword:"type",params:{type: "boolean"},schema:schema34.properties.jit.type,parentSchema:schema34.properties.jit,data:data36};
 if(vErrors === null){
 vErrors = [err93];
 }
 else {
 vErrors.push(err93);
+}
+errors++;
+}
+}
+if(data.secrets !== undefined){
+let data37 = data.secrets;
+if(Array.isArray(data37)){
+if(data37.length > 16){
+const err94 = {instancePath:instancePath+"/secrets",schemaPath:"#/properties/secrets/maxItems",keyword:"maxItems",params:{limit: 16},schema:16,parentSchema:schema34.properties.secrets,data:data37};
+if(vErrors === null){
+vErrors = [err94];
+}
+else {
+vErrors.push(err94);
+}
+errors++;
+}
+const len6 = data37.length;
+for(let i6=0; i6<len6; i6++){
+let data38 = data37[i6];
+if(typeof data38 === "string"){
+if(!pattern16.test(data38)){
+const err95 = {instancePath:instancePath+"/secrets/" + i6,schemaPath:"#/$defs/secret/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},schema:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",parentSchema:schema38,data:data38};
+if(vErrors === null){
+vErrors = [err95];
+}
+else {
+vErrors.push(err95);
+}
+errors++;
+}
+}
+else {
+const err96 = {instancePath:instancePath+"/secrets/" + i6,schemaPath:"#/$defs/secret/type",keyword:"type",params:{type: "string"},schema:schema38.type,parentSchema:schema38,data:data38};
+if(vErrors === null){
+vErrors = [err96];
+}
+else {
+vErrors.push(err96);
+}
+errors++;
+}
+}
+}
+else {
+const err97 = {instancePath:instancePath+"/secrets",schemaPath:"#/properties/secrets/type",keyword:"type",params:{type: "array"},schema:schema34.properties.secrets.type,parentSchema:schema34.properties.secrets,data:data37};
+if(vErrors === null){
+vErrors = [err97];
+}
+else {
+vErrors.push(err97);
+}
+errors++;
+}
+}
+if(data.environmentFiles !== undefined){
+let data39 = data.environmentFiles;
+if(Array.isArray(data39)){
+if(data39.length > 8){
+const err98 = {instancePath:instancePath+"/environmentFiles",schemaPath:"#/properties/environmentFiles/maxItems",keyword:"maxItems",params:{limit: 8},schema:8,parentSchema:schema34.properties.environmentFiles,data:data39};
+if(vErrors === null){
+vErrors = [err98];
+}
+else {
+vErrors.push(err98);
+}
+errors++;
+}
+const len7 = data39.length;
+for(let i7=0; i7<len7; i7++){
+let data40 = data39[i7];
+if(typeof data40 === "string"){
+if(!pattern16.test(data40)){
+const err99 = {instancePath:instancePath+"/environmentFiles/" + i7,schemaPath:"#/$defs/secret/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},schema:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",parentSchema:schema38,data:data40};
+if(vErrors === null){
+vErrors = [err99];
+}
+else {
+vErrors.push(err99);
+}
+errors++;
+}
+}
+else {
+const err100 = {instancePath:instancePath+"/environmentFiles/" + i7,schemaPath:"#/$defs/secret/type",keyword:"type",params:{type: "string"},schema:schema38.type,parentSchema:schema38,data:data40};
+if(vErrors === null){
+vErrors = [err100];
+}
+else {
+vErrors.push(err100);
+}
+errors++;
+}
+}
+}
+else {
+const err101 = {instancePath:instancePath+"/environmentFiles",schemaPath:"#/properties/environmentFiles/type",keyword:"type",params:{type: "array"},schema:schema34.properties.environmentFiles.type,parentSchema:schema34.properties.environmentFiles,data:data39};
+if(vErrors === null){
+vErrors = [err101];
+}
+else {
+vErrors.push(err101);
+}
+errors++;
+}
+}
+if(data.restart !== undefined){
+let data41 = data.restart;
+if(typeof data41 !== "string"){
+const err102 = {instancePath:instancePath+"/restart",schemaPath:"#/properties/restart/type",keyword:"type",params:{type: "string"},schema:schema34.properties.restart.type,parentSchema:schema34.properties.restart,data:data41};
+if(vErrors === null){
+vErrors = [err102];
+}
+else {
+vErrors.push(err102);
+}
+errors++;
+}
+if(!((data41 === "always") || (data41 === "on-failure"))){
+const err103 = {instancePath:instancePath+"/restart",schemaPath:"#/properties/restart/enum",keyword:"enum",params:{allowedValues: schema34.properties.restart.enum},schema:schema34.properties.restart.enum,parentSchema:schema34.properties.restart,data:data41};
+if(vErrors === null){
+vErrors = [err103];
+}
+else {
+vErrors.push(err103);
+}
+errors++;
+}
+}
+if(data.watchdog !== undefined){
+let data42 = data.watchdog;
+if((typeof data42 !== "string") && (data42 !== null)){
+const err104 = {instancePath:instancePath+"/watchdog",schemaPath:"#/properties/watchdog/type",keyword:"type",params:{type: schema34.properties.watchdog.type},schema:schema34.properties.watchdog.type,parentSchema:schema34.properties.watchdog,data:data42};
+if(vErrors === null){
+vErrors = [err104];
+}
+else {
+vErrors.push(err104);
+}
+errors++;
+}
+if(typeof data42 === "string"){
+if(!pattern11.test(data42)){
+const err105 = {instancePath:instancePath+"/watchdog",schemaPath:"#/properties/watchdog/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,8}(ms|s|m|h)$"},schema:"^[0-9]{1,8}(ms|s|m|h)$",parentSchema:schema34.properties.watchdog,data:data42};
+if(vErrors === null){
+vErrors = [err105];
+}
+else {
+vErrors.push(err105);
+}
+errors++;
+}
+}
+}
+if(data.schedule !== undefined){
+let data43 = data.schedule;
+if(typeof data43 === "string"){
+if(data43.length > 100){
+const err106 = {instancePath:instancePath+"/schedule",schemaPath:"#/properties/schedule/maxLength",keyword:"maxLength",params:{limit: 100},schema:100,parentSchema:schema34.properties.schedule,data:data43};
+if(vErrors === null){
+vErrors = [err106];
+}
+else {
+vErrors.push(err106);
+}
+errors++;
+}
+}
+else {
+const err107 = {instancePath:instancePath+"/schedule",schemaPath:"#/properties/schedule/type",keyword:"type",params:{type: "string"},schema:schema34.properties.schedule.type,parentSchema:schema34.properties.schedule,data:data43};
+if(vErrors === null){
+vErrors = [err107];
+}
+else {
+vErrors.push(err107);
+}
+errors++;
+}
+}
+if(data.socketActivated !== undefined){
+let data44 = data.socketActivated;
+if(typeof data44 !== "boolean"){
+const err108 = {instancePath:instancePath+"/socketActivated",schemaPath:"#/properties/socketActivated/type",keyword:"type",params:{type: "boolean"},schema:schema34.properties.socketActivated.type,parentSchema:schema34.properties.socketActivated,data:data44};
+if(vErrors === null){
+vErrors = [err108];
+}
+else {
+vErrors.push(err108);
+}
+errors++;
+}
+}
+if(data.slice !== undefined){
+let data45 = data.slice;
+if(typeof data45 === "string"){
+if(!pattern19.test(data45)){
+const err109 = {instancePath:instancePath+"/slice",schemaPath:"#/properties/slice/pattern",keyword:"pattern",params:{pattern: "^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$"},schema:"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$",parentSchema:schema34.properties.slice,data:data45};
+if(vErrors === null){
+vErrors = [err109];
+}
+else {
+vErrors.push(err109);
+}
+errors++;
+}
+}
+else {
+const err110 = {instancePath:instancePath+"/slice",schemaPath:"#/properties/slice/type",keyword:"type",params:{type: "string"},schema:schema34.properties.slice.type,parentSchema:schema34.properties.slice,data:data45};
+if(vErrors === null){
+vErrors = [err110];
+}
+else {
+vErrors.push(err110);
+}
+errors++;
+}
+}
+if(data.network !== undefined){
+let data46 = data.network;
+if(typeof data46 !== "string"){
+const err111 = {instancePath:instancePath+"/network",schemaPath:"#/properties/network/type",keyword:"type",params:{type: "string"},schema:schema34.properties.network.type,parentSchema:schema34.properties.network,data:data46};
+if(vErrors === null){
+vErrors = [err111];
+}
+else {
+vErrors.push(err111);
+}
+errors++;
+}
+if(!(((data46 === "any") || (data46 === "local")) || (data46 === "none"))){
+const err112 = {instancePath:instancePath+"/network",schemaPath:"#/properties/network/enum",keyword:"enum",params:{allowedValues: schema34.properties.network.enum},schema:schema34.properties.network.enum,parentSchema:schema34.properties.network,data:data46};
+if(vErrors === null){
+vErrors = [err112];
+}
+else {
+vErrors.push(err112);
+}
+errors++;
+}
+}
+if(data.tasks !== undefined){
+let data47 = data.tasks;
+if(!(((typeof data47 == "number") && (!(data47 % 1) && !isNaN(data47))) && (isFinite(data47)))){
+const err113 = {instancePath:instancePath+"/tasks",schemaPath:"#/properties/tasks/type",keyword:"type",params:{type: "integer"},schema:schema34.properties.tasks.type,parentSchema:schema34.properties.tasks,data:data47};
+if(vErrors === null){
+vErrors = [err113];
+}
+else {
+vErrors.push(err113);
+}
+errors++;
+}
+if((typeof data47 == "number") && (isFinite(data47))){
+if(data47 > 32768 || isNaN(data47)){
+const err114 = {instancePath:instancePath+"/tasks",schemaPath:"#/properties/tasks/maximum",keyword:"maximum",params:{comparison: "<=", limit: 32768},schema:32768,parentSchema:schema34.properties.tasks,data:data47};
+if(vErrors === null){
+vErrors = [err114];
+}
+else {
+vErrors.push(err114);
+}
+errors++;
+}
+if(data47 < 1 || isNaN(data47)){
+const err115 = {instancePath:instancePath+"/tasks",schemaPath:"#/properties/tasks/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},schema:1,parentSchema:schema34.properties.tasks,data:data47};
+if(vErrors === null){
+vErrors = [err115];
+}
+else {
+vErrors.push(err115);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err116 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},schema:schema34.type,parentSchema:schema34,data};
+if(vErrors === null){
+vErrors = [err116];
+}
+else {
+vErrors.push(err116);
 }
 errors++;
 }

@@ -12,8 +12,10 @@ import {
   ARCHITECTURES,
   type Architecture,
   type HealthCheck,
+  type NetworkReach,
   type Persona,
   type Replicas,
+  type RestartPolicy,
   type ServicePort,
   type ServiceSpec,
 } from "./service.ts";
@@ -67,6 +69,16 @@ interface ManifestService {
   memory?: string | number | null;
   cpu?: string | null;
   persona?: Persona;
+  jit?: boolean;
+  secrets?: string[];
+  environmentFiles?: string[];
+  restart?: RestartPolicy;
+  watchdog?: string | null;
+  schedule?: string;
+  socketActivated?: boolean;
+  slice?: string;
+  network?: NetworkReach;
+  tasks?: number;
 }
 
 /**
@@ -154,6 +166,16 @@ function toServiceSpec(service: ManifestService): ServiceSpec {
     memoryMaxBytes: toBytes(service.memory),
     cpuQuotaPercent: Number.parseInt(service.cpu ?? "0", 10),
     persona: service.persona ?? SERVICE_DEFAULTS.persona,
+    jit: service.jit ?? SERVICE_DEFAULTS.jit,
+    secrets: [...new Set(service.secrets)].sort(),
+    environmentFiles: service.environmentFiles ?? SERVICE_DEFAULTS.environmentFiles,
+    restart: service.restart ?? SERVICE_DEFAULTS.restart,
+    watchdogMs: toMs(service.watchdog ?? undefined, SERVICE_DEFAULTS.watchdogMs),
+    schedule: service.schedule ?? SERVICE_DEFAULTS.schedule,
+    socketActivated: service.socketActivated ?? SERVICE_DEFAULTS.socketActivated,
+    slice: service.slice ?? SERVICE_DEFAULTS.slice,
+    network: service.network ?? SERVICE_DEFAULTS.network,
+    tasksMax: service.tasks ?? SERVICE_DEFAULTS.tasksMax,
   };
 }
 

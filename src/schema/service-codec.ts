@@ -5,9 +5,12 @@ import {
   ARGS_MAX,
   DEVICES_MAX,
   ENV_MAX,
+  ENVIRONMENT_FILES_MAX,
   LABELS_MAX,
   PORTS_MAX,
   REPLICAS_MAX,
+  SECRETS_MAX,
+  SERVICE_TASKS_MAX,
   SLOT_BODY_BYTES_MAX,
 } from "../kernel/limits.ts";
 import {
@@ -23,12 +26,15 @@ import { formatPath } from "./problem.ts";
 import {
   ARCHITECTURES,
   type HealthCheck,
+  NETWORK_REACHES,
   PERSONAS,
+  RESTART_POLICIES,
   type ServicePort,
   type ServiceSpec,
 } from "./service.ts";
 import { HEALTH_TIMING_DEFAULT, SERVICE_DEFAULTS } from "./service-defaults.ts";
 import { ServiceError, validateService, ZONE_MAX } from "./service-rules.ts";
+import { GIT_COMMIT } from "./text-rules.ts";
 import {
   ARGUMENT_TOKENS,
   DEVICE_TOKENS,
@@ -158,12 +164,7 @@ const FIELDS: readonly ServiceField[] = [
       return { replicas: count === REPLICAS_ALL ? "all" : count };
     },
   },
-  {
-    tag: 12,
-    name: "singleton",
-    write: (spec) => (spec.singleton ? 1 : null),
-    read: (field) => ({ singleton: field.number(1) === 1 }),
-  },
+  flagField(12, "singleton"),
   {
     tag: 13,
     name: "health.http",
@@ -228,7 +229,72 @@ const FIELDS: readonly ServiceField[] = [
     write: (spec) => PERSONAS.indexOf(spec.persona) || null,
     read: (field) => ({ persona: PERSONAS[field.number(PERSONAS.length - 1)]! }),
   },
+  {
+    tag: 24,
+    name: "lock",
+    write: ({ lock }) => (lock === "" ? null : encodeLock(lock)),
+    read: (field) => ({ lock: decodeLock(field) }),
+  },
+  flagField(25, "jit"),
+  {
+    tag: 26,
+    name: "secrets",
+    write: (spec) => textList(spec.secrets, NO_TOKENS),
+    read: (field) => ({ secrets: readTexts(field, SECRETS_MAX, NO_TOKENS) }),
+  },
+  {
+    tag: 27,
+    name: "environmentFiles",
+    write: (spec) => textList(spec.environmentFiles, NO_TOKENS),
+    read: (field) => ({ environmentFiles: readTexts(field, ENVIRONMENT_FILES_MAX, NO_TOKENS) }),
+  },
+  {
+    tag: 28,
+    name: "restart",
+    write: (spec) => RESTART_POLICIES.indexOf(spec.restart) || null,
+    read: (field) => ({ restart: RESTART_POLICIES[field.number(RESTART_POLICIES.length - 1)]! }),
+  },
+  {
+    tag: 29,
+    name: "watchdog",
+    write: (spec) => spec.watchdogMs || null,
+    read: (field) => ({ watchdogMs: field.number() }),
+  },
+  {
+    tag: 30,
+    name: "schedule",
+    write: ({ schedule }) => (schedule === "" ? null : encodeText(schedule, NO_TOKENS)),
+    read: (field) => ({ schedule: field.text(NO_TOKENS) }),
+  },
+  flagField(31, "socketActivated"),
+  {
+    tag: 32,
+    name: "slice",
+    write: ({ slice }) => (slice === "" ? null : encodeText(slice, NO_TOKENS)),
+    read: (field) => ({ slice: field.text(NO_TOKENS) }),
+  },
+  {
+    tag: 33,
+    name: "network",
+    write: (spec) => NETWORK_REACHES.indexOf(spec.network) || null,
+    read: (field) => ({ network: NETWORK_REACHES[field.number(NETWORK_REACHES.length - 1)]! }),
+  },
+  {
+    tag: 34,
+    name: "tasks",
+    write: ({ tasksMax }) => (tasksMax === SERVICE_DEFAULTS.tasksMax ? null : tasksMax),
+    read: (field) => ({ tasksMax: field.number(SERVICE_TASKS_MAX) }),
+  },
 ];
+
+function flagField(tag: number, key: "jit" | "singleton" | "socketActivated"): ServiceField {
+  return {
+    tag,
+    name: key,
+    write: (spec) => (spec[key] ? 1 : null),
+    read: (field) => ({ [key]: field.number(1) === 1 }),
+  };
+}
 
 function healthTimeField(tag: number, key: keyof typeof HEALTH_TIMING_DEFAULT): ServiceField {
   return {
@@ -241,6 +307,20 @@ function healthTimeField(tag: number, key: keyof typeof HEALTH_TIMING_DEFAULT): 
       return { health: { ...soFar.health, [key]: field.number() } };
     },
   };
+}
+
+/** A commit as its 20 or 32 bytes, anything else as text: a NAR hash takes 51. */
+function encodeLock(lock: string): Uint8Array {
+  if (!GIT_COMMIT.test(lock)) return encodeText(lock, NO_TOKENS);
+  return Uint8Array.from({ length: lock.length / 2 }, (_, index) =>
+    Number.parseInt(lock.slice(2 * index, 2 * index + 2), 16),
+  );
+}
+
+function decodeLock(field: FieldReader): string {
+  const bytes = field.bytes();
+  if (bytes.length !== 20 && bytes.length !== 32) return field.text(NO_TOKENS);
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function firstHealth(soFar: ServiceSpec, health: HealthCheck): Pick<ServiceSpec, "health"> {

@@ -5,24 +5,39 @@ import {
   ARGS_MAX,
   DEVICES_MAX,
   ENV_MAX,
+  ENVIRONMENT_FILES_MAX,
   LABEL_VALUE_BYTES_MAX,
   LABELS_MAX,
   PORTS_MAX,
   REPLICAS_MAX,
+  SECRETS_MAX,
+  SERVICE_TASKS_MAX,
   TEXT_BYTES_MAX,
 } from "../kernel/limits.ts";
+import { CALENDAR_RULE, isCalendarEvent } from "./calendar.ts";
 import { isClusterFlake } from "./flake.ts";
 import { type DocumentPath, foundAndAllowed, type Problem } from "./problem.ts";
-import { ARCHITECTURES, type HealthCheck, PERSONAS, type ServiceSpec } from "./service.ts";
+import {
+  ARCHITECTURES,
+  type HealthCheck,
+  NETWORK_REACHES,
+  PERSONAS,
+  RESTART_POLICIES,
+  type ServiceSpec,
+} from "./service.ts";
 import {
   DEVICE_PATH,
   ENV_NAME,
+  GIT_COMMIT,
+  HOST_LABEL,
   isPlainText,
   isPort,
   isSorted,
   isSortedByName,
   LABEL_NAME,
+  NAR_HASH,
   PORT_NAME,
+  SECRET_NAME,
   SERVICE_NAME,
 } from "./text-rules.ts";
 
@@ -33,10 +48,13 @@ export const MEMORY_MIN_BYTES = 1024 * 1024;
 export const MEMORY_MAX_BYTES = 2 ** 46;
 export const CPU_QUOTA_MAX_PERCENT = 102_400;
 export const ZONE_MAX = 255;
+export const WATCHDOG_MIN_MS = 1_000;
+export const WATCHDOG_MAX_MS = 3_600_000;
 
 const TEXT_RULE = `at most ${TEXT_BYTES_MAX} bytes without control characters`;
 const EXEC_RULE =
-  "an absolute path, or one below the flake's output such as bin/server, without .. in it";
+  "an absolute path, or one below the flake's output such as bin/server, without .., quotes or backslashes in it";
+const EXEC_SEGMENT_BYTES_MAX = 255;
 const PORT_RULE = "a port from 1 to 65535";
 
 /** A service that is not one a cluster accepts, met by its author. */
@@ -66,6 +84,10 @@ export function validateService(spec: ServiceSpec): Problem[] {
   checkPlacement(spec, check);
   checkLimits(spec, check);
   if (spec.health !== null) checkHealth(spec.health, spec.flake, check);
+  checkLock(spec, check);
+  checkSecrets(spec, check);
+  checkLife(spec, check);
+  checkReach(spec, check);
   return problems;
 }
 
@@ -105,7 +127,13 @@ function checkCommand(
 
 function checkExec(exec: string, flake: string, path: DocumentPath, check: Check): void {
   const segments = exec.split("/");
-  const isPath = exec !== "" && !exec.endsWith("/") && !segments.includes("..") && isText(exec);
+  const isPath =
+    exec !== "" &&
+    !exec.endsWith("/") &&
+    !segments.includes("..") &&
+    segments.every((segment) => isPlainText(segment, EXEC_SEGMENT_BYTES_MAX)) &&
+    !/["'\\]/.test(exec) &&
+    isText(exec);
   check(isPath, path, exec, EXEC_RULE);
   if (isPath && flake === "" && !exec.startsWith("/")) {
     check(false, path, exec, "an absolute path, because the service has no flake");
@@ -226,6 +254,61 @@ function checkHealth(health: HealthCheck, flake: string, check: Check): void {
     `${graceMs}ms`,
     "up to an hour",
   );
+}
+
+function checkLock({ lock, flake }: ServiceSpec, check: Check): void {
+  if (lock === "") return;
+  check(flake !== "", ["lock"], lock, "none, because the service has no flake");
+  const isLock = GIT_COMMIT.test(lock) || NAR_HASH.test(lock);
+  check(isLock, ["lock"], lock, "a git commit in 40 or 64 hex digits, or a NAR hash sha256-…");
+}
+
+function checkSecrets({ secrets, environmentFiles }: ServiceSpec, check: Check): void {
+  check(secrets.length <= SECRETS_MAX, ["secrets"], secrets, `at most ${SECRETS_MAX} secrets`);
+  check(isSorted(secrets), ["secrets"], secrets, "each secret once, in ascending order");
+  checkFileNames(secrets, "secrets", check);
+  const filesRule = `at most ${ENVIRONMENT_FILES_MAX} files, each once`;
+  const areFew = environmentFiles.length <= ENVIRONMENT_FILES_MAX;
+  const areDistinct = new Set(environmentFiles).size === environmentFiles.length;
+  check(areFew && areDistinct, ["environmentFiles"], environmentFiles, filesRule);
+  checkFileNames(environmentFiles, "environmentFiles", check);
+}
+
+function checkFileNames(names: readonly string[], key: string, check: Check): void {
+  const rule =
+    "letters, digits and . _ - in a file's name, the first a letter or digit, at most 64";
+  names.forEach((name, index) => {
+    check(SECRET_NAME.test(name), [key, index], name, rule);
+  });
+}
+
+/** When it starts, what starts it again, and what a job that runs by a schedule cannot have. */
+function checkLife(spec: ServiceSpec, check: Check): void {
+  const { restart, watchdogMs, schedule, socketActivated, slice, tasksMax } = spec;
+  check(RESTART_POLICIES.includes(restart), ["restart"], restart, RESTART_POLICIES.join(", "));
+  const isWatchdog = watchdogMs === 0 || isWithin(watchdogMs, WATCHDOG_MIN_MS, WATCHDOG_MAX_MS);
+  check(isWatchdog, ["watchdog"], `${watchdogMs}ms`, "a time from 1 s to an hour");
+  const isSlice = slice === "" || HOST_LABEL.test(slice);
+  check(isSlice, ["slice"], slice, "lower-case letters, digits and hyphens inside, at most 63");
+  const tasksRule = `a whole number from 1 to ${SERVICE_TASKS_MAX}`;
+  check(isWithin(tasksMax, 1, SERVICE_TASKS_MAX), ["tasks"], tasksMax, tasksRule);
+  if (schedule === "") return;
+  check(isCalendarEvent(schedule), ["schedule"], schedule, CALENDAR_RULE);
+  check(!socketActivated, ["socketActivated"], true, "false, because the service has a schedule");
+  check(spec.health === null, ["health"], spec.health, "no check, because a scheduled job ends");
+  check(watchdogMs === 0, ["watchdog"], `${watchdogMs}ms`, "none, because a scheduled job ends");
+}
+
+/** What it may reach, and that it can be reached where it says so. */
+function checkReach({ network, ports, health, socketActivated }: ServiceSpec, check: Check): void {
+  check(NETWORK_REACHES.includes(network), ["network"], network, NETWORK_REACHES.join(", "));
+  const socketRule = "false, because the service has no ports for systemd to listen on";
+  check(!socketActivated || ports.length > 0, ["socketActivated"], true, socketRule);
+  if (network !== "none" || socketActivated) return;
+  const portsRule = 'no ports, because network is "none"; with socketActivated it may have them';
+  check(ports.length === 0, ["ports"], ports, portsRule);
+  const isAsked = health !== null && health.kind !== "exec";
+  check(!isAsked, ["health"], health, 'a command (exec), because network is "none"');
 }
 
 function isText(text: string): boolean {

@@ -8,12 +8,18 @@ export const SERVICE_NAME = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 export const PORT_NAME = /^[a-z](?:[a-z0-9-]{0,13}[a-z0-9])?$/;
 /** An environment variable's name, as every shell can write it. */
 export const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
+/** A file in the node's folder of secrets, which is a credential's name too. */
+export const SECRET_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+/** A git commit, in SHA-1 or SHA-256. */
+export const GIT_COMMIT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
+/** A hash of a file tree as Nix prints it (SRI, RFC 4648 base64 of 32 bytes). */
+export const NAR_HASH = /^sha256-[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/;
 export const LABEL_NAME = /^[a-z0-9](?:[a-z0-9._/-]{0,61}[a-z0-9])?$/;
 /** A device file. No segment begins with a dot, so that none climbs out of /dev. */
 export const DEVICE_PATH = /^\/dev(?:\/[A-Za-z0-9_:@,+-][A-Za-z0-9_:@,+.-]*)+$/;
 
-/** Control characters, half surrogates, line separators and the byte order mark. */
-const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\ufeff]/u;
+/** Control characters, half surrogates, line separators, the byte order mark and what Unicode calls no character. */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\ufeff\p{Noncharacter_Code_Point}]/u;
 
 const textEncoder = new TextEncoder();
 

@@ -2,27 +2,14 @@
 
 import type { NodeId } from "../../src/schema/node-id.ts";
 import type { ServiceSpec } from "../../src/schema/service.ts";
+import { SERVICE_DEFAULTS } from "../../src/schema/service-defaults.ts";
 
 /** One replica of `sleep`, anywhere, without ports or checks, changed as asked. */
 export function serviceSpec(changes: Partial<ServiceSpec>): ServiceSpec {
   return {
+    ...SERVICE_DEFAULTS,
     name: "web",
-    flake: "",
     exec: "/bin/sleep",
-    args: [],
-    env: [],
-    ports: [],
-    arch: [],
-    devices: [],
-    zone: null,
-    labels: [],
-    replicas: 1,
-    singleton: false,
-    health: null,
-    preStart: [],
-    memoryMaxBytes: 0,
-    cpuQuotaPercent: 0,
-    persona: "unknown",
     ...changes,
   };
 }

@@ -6,11 +6,13 @@ import { CLAIM_STATES, type NodeInfo } from "../../src/schema/node-info.ts";
 import {
   ARCHITECTURES,
   type HealthCheck,
+  NETWORK_REACHES,
   PERSONAS,
+  RESTART_POLICIES,
   type ServicePort,
   type ServiceSpec,
 } from "../../src/schema/service.ts";
-import { HEALTH_TIMING_DEFAULT } from "../../src/schema/service-defaults.ts";
+import { HEALTH_TIMING_DEFAULT, SERVICE_DEFAULTS } from "../../src/schema/service-defaults.ts";
 import {
   ARGUMENT_TOKENS,
   DEVICE_TOKENS,
@@ -23,7 +25,7 @@ import {
 const word = fc.stringMatching(/^[a-z][a-z0-9]{0,8}$/);
 const plainText = fc
   .string({ unit: "grapheme", maxLength: 12 })
-  .filter((text) => !/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\ufeff]/u.test(text));
+  .filter((text) => !/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\ufeff\p{Noncharacter_Code_Point}]/u.test(text));
 
 const argument = fc.oneof(
   plainText,
@@ -114,11 +116,59 @@ const count = fc.oneof(
   fc.constant({ replicas: 1, singleton: true } as const),
 );
 
+const lock = fc.oneof(
+  fc.constant(""),
+  fc.stringMatching(/^[0-9a-f]{40}$/),
+  fc.stringMatching(/^[0-9a-f]{64}$/),
+  fc
+    .uint8Array({ minLength: 32, maxLength: 32 })
+    .map((digest) => `sha256-${Buffer.from(digest).toString("base64")}`),
+);
+const secretName = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,12}$/);
+const schedule = fc.oneof(
+  fc.constantFrom("daily", "Mon..Fri 03:30", "*-*-01 00:00 UTC", "weekly Europe/Berlin"),
+  fc
+    .tuple(fc.nat(23), fc.nat(59), fc.integer({ min: 1, max: 59 }))
+    .map(([hour, minute, every]) => `${hour}:${minute}/${every}:00`),
+);
+
+/** What a service may say of how it lives, before what excludes something else is taken away. */
+const life = fc.record({
+  lock,
+  jit: fc.boolean(),
+  secrets: fc.uniqueArray(secretName, { maxLength: 3 }).map((names) => names.sort()),
+  environmentFiles: fc.uniqueArray(secretName, { maxLength: 2 }),
+  restart: fc.constantFrom(...RESTART_POLICIES),
+  watchdogMs: fc.oneof(fc.constant(0), fc.integer({ min: 1_000, max: 3_600_000 })),
+  schedule: fc.oneof({ weight: 3, arbitrary: fc.constant("") }, schedule),
+  socketActivated: fc.boolean(),
+  slice: fc.oneof(fc.constant(""), fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?$/)),
+  network: fc.constantFrom(...NETWORK_REACHES),
+  tasksMax: fc.oneof(fc.constant(100), fc.integer({ min: 1, max: 32_768 })),
+});
+
+/** Takes away what two fields may not say together. */
+function reconciled(spec: ServiceSpec): ServiceSpec {
+  const isJob = spec.schedule !== "";
+  const socketActivated = spec.socketActivated && !isJob && spec.ports.length > 0;
+  const isUnreachable = spec.network === "none" && !socketActivated;
+  const isAsked = spec.health !== null && spec.health.kind !== "exec";
+  return {
+    ...spec,
+    socketActivated,
+    lock: spec.flake === "" ? "" : spec.lock,
+    ports: isUnreachable ? [] : spec.ports,
+    health: isJob || (isUnreachable && isAsked) ? null : spec.health,
+    watchdogMs: isJob ? 0 : spec.watchdogMs,
+  };
+}
+
 /** A sound service. Small enough for a slot, nearly always. */
 export const anyService: fc.Arbitrary<ServiceSpec> = fc
   .tuple(
     program,
     count,
+    fc.oneof(fc.record({}), life),
     fc.record({
       name: fc.stringMatching(/^[a-z][a-z0-9-]{0,20}[a-z0-9]$/),
       args: fc.array(argument, { maxLength: 5 }),
@@ -135,7 +185,7 @@ export const anyService: fc.Arbitrary<ServiceSpec> = fc
       persona: fc.constantFrom(...PERSONAS),
     }),
   )
-  .map(([programPart, countPart, rest]) => ({ ...rest, ...programPart, ...countPart }));
+  .map((parts) => reconciled(Object.assign({}, SERVICE_DEFAULTS, ...parts)));
 
 export const anyEndpoint = fc
   .oneof(

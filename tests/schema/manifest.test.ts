@@ -9,13 +9,22 @@ import { compileSchemas } from "../../scripts/compile-schemas.mjs";
 import * as limits from "../../src/kernel/limits.ts";
 import { isRelativeFlake, resolveFlake } from "../../src/schema/flake.ts";
 import { ManifestError, readManifest } from "../../src/schema/manifest.ts";
-import { ARCHITECTURES, PERSONAS, type ServiceSpec } from "../../src/schema/service.ts";
+import {
+  ARCHITECTURES,
+  NETWORK_REACHES,
+  PERSONAS,
+  RESTART_POLICIES,
+  type ServiceSpec,
+} from "../../src/schema/service.ts";
 import { HEALTH_TIMING_DEFAULT, SERVICE_DEFAULTS } from "../../src/schema/service-defaults.ts";
 import { validateService } from "../../src/schema/service-rules.ts";
 import { parseDurationMs, parseSizeBytes } from "../../src/schema/units.ts";
 import { anyService } from "./arbitraries.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
+const MANIFEST_KEYS = Object.keys(
+  JSON.parse(readFileSync(`${root}docs/manifest.schema.json`, "utf8")).$defs.service.properties,
+).filter((key) => key !== "$schema");
 
 describe("a manifest", () => {
   it("of a name and a program leaves the rest at its defaults", () => {
@@ -34,7 +43,8 @@ describe("a manifest", () => {
       "labels": { "room": "cellar" },
       "replicas": "all",
       "health": { "http": "/health", "interval": "500ms", "timeout": "250ms", "grace": "2m" },
-      "memory": "256M", "cpu": "150%"
+      "memory": "256M", "cpu": "150%", "watchdog": "30s", "tasks": 12,
+      "secrets": ["token", "db-password"], "network": "local", "restart": "on-failure"
     }`);
     expect(spec).toEqual({
       ...SERVICE_DEFAULTS,
@@ -62,6 +72,11 @@ describe("a manifest", () => {
       },
       memoryMaxBytes: 256 * 2 ** 20,
       cpuQuotaPercent: 150,
+      watchdogMs: 30_000,
+      tasksMax: 12,
+      secrets: ["db-password", "token"],
+      network: "local",
+      restart: "on-failure",
     });
   });
 
@@ -75,7 +90,8 @@ describe("a manifest", () => {
   it("can say every service there is", () => {
     fc.assert(
       fc.property(anyService, (spec) => {
-        expect(readManifest(JSON.stringify(manifestOf(spec)))).toEqual([spec]);
+        const read = readManifest(JSON.stringify(manifestOf(spec)));
+        expect(read).toEqual([{ ...spec, lock: "" }]);
       }),
     );
   });
@@ -215,6 +231,34 @@ describe("a mistake in a manifest", () => {
     |                                         ^`,
     ],
     [
+      "a lock, which the node that takes the deployment finds out",
+      '{"name": "web", "flake": "nixpkgs#web", "exec": "bin/w", "lock": ""}',
+      `myco.json:1:58: lock: unknown key "lock"; allowed: ${MANIFEST_KEYS.join(", ")}
+  1 | {"name": "web", "flake": "nixpkgs#web", "exec": "bin/w", "lock": ""}
+    |                                                          ^`,
+    ],
+    [
+      "a schedule that no calendar has",
+      '{"name": "web", "exec": "/w", "schedule": "Mon 25:00"}',
+      `myco.json:1:43: schedule: found "Mon 25:00"; allowed: a calendar event such as "daily", "Mon..Fri 03:30", "*-*-01 00:00 UTC" or "*:0/15"
+  1 | {"name": "web", "exec": "/w", "schedule": "Mon 25:00"}
+    |                                           ^`,
+    ],
+    [
+      "a secret that leaves its folder",
+      '{"name": "web", "exec": "/w", "secrets": ["../key"]}',
+      `myco.json:1:43: secrets[0]: found "../key"; allowed: letters, digits and . _ - in a file's name, the first a letter or digit, at most 64
+  1 | {"name": "web", "exec": "/w", "secrets": ["../key"]}
+    |                                           ^`,
+    ],
+    [
+      "ports that nobody could reach",
+      '{"name": "web", "exec": "/w", "network": "none", "ports": [80]}',
+      `myco.json:1:59: ports: found a list of 1; allowed: no ports, because network is "none"; with socketActivated it may have them
+  1 | {"name": "web", "exec": "/w", "network": "none", "ports": [80]}
+    |                                                           ^`,
+    ],
+    [
       "a singleton of two",
       '{"name": "web", "exec": "/w", "replicas": 2, "singleton": true}',
       `myco.json:1:43: replicas: found 2; allowed: 1, because it is a singleton
@@ -319,6 +363,11 @@ describe("the published schema", () => {
     expect(parseDurationMs(grace.default)).toBe(HEALTH_TIMING_DEFAULT.graceMs);
     expect(service.arch.items.enum).toEqual(ARCHITECTURES);
     expect(service.persona.enum).toEqual(PERSONAS);
+    expect(service.network.enum).toEqual(NETWORK_REACHES);
+    expect(service.restart.enum).toEqual(RESTART_POLICIES);
+    expect(service.secrets.maxItems).toBe(limits.SECRETS_MAX);
+    expect(service.environmentFiles.maxItems).toBe(limits.ENVIRONMENT_FILES_MAX);
+    expect(service.tasks.maximum).toBe(limits.SERVICE_TASKS_MAX);
     expect(service.args.maxItems).toBe(limits.ARGS_MAX);
     expect(service.env.maxProperties).toBe(limits.ENV_MAX);
     expect(service.ports.maxItems).toBe(limits.PORTS_MAX);
@@ -393,7 +442,8 @@ function manifestOf(spec: ServiceSpec): object {
         : health.kind === "tcp"
           ? { tcp: health.port }
           : { exec: health.command };
-  const { env, labels, memoryMaxBytes, cpuQuotaPercent, health: _, ...same } = spec;
+  const { env, labels, memoryMaxBytes, cpuQuotaPercent, watchdogMs, tasksMax, ...rest } = spec;
+  const { health: _, lock: __, ...same } = rest;
   return {
     ...same,
     env: Object.fromEntries(env),
@@ -410,6 +460,8 @@ function manifestOf(spec: ServiceSpec): object {
         }),
     memory: memoryMaxBytes === 0 ? null : memoryMaxBytes,
     cpu: cpuQuotaPercent === 0 ? null : `${cpuQuotaPercent}%`,
+    watchdog: watchdogMs === 0 ? null : `${watchdogMs}ms`,
+    tasks: tasksMax,
   };
 }
 

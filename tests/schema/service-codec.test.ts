@@ -74,6 +74,11 @@ describe("encoding a service", () => {
     expect(Buffer.from(encodeService(usual)).toString("hex")).toBe(GOLDEN_USUAL);
   });
 
+  it("keeps a lock as the bytes it stands for", () => {
+    const locked = encodeService({ ...usual, lock: "0123456789abcdef".repeat(4) });
+    expect(locked.length).toBe(encodeService(usual).length + 2 + 32);
+  });
+
   it("leaves defaults out", () => {
     const least: ServiceSpec = { ...SERVICE_DEFAULTS, name: "a", exec: "/bin/sh1" };
     expect([...encodeService(least)]).toEqual([0x03, 1, 0x61, 0x07, 2, 0x86, 0x31]);
@@ -137,6 +142,11 @@ describe("decoding a service", () => {
     ["two health checks", body(nameField, execField, [0x1b, 1, 0x2f, 0x1e, 80]), /two/],
     ["a port without its end", body(nameField, execField, [0x0d, 2, 80, 0]), /early/],
     ["port 0", body(nameField, execField, [0x0d, 3, 0, 0, 0]), /port/],
+    ["a lock that is neither commit nor hash", body(nameField, execField, [0x31, 1, 0x61]), /lock/],
+    ["a lock of nothing", body(nameField, execField, [0x31, 20, ...new Array(20).fill(1)]), /lock/],
+    ["a flag above 1", body(nameField, execField, [0x32, 2]), /jit/],
+    ["an unknown reach", body(nameField, execField, [0x42, 3]), /network/],
+    ["no tasks at all", body(nameField, execField, [0x44, 0]), /tasks/],
     ["33 arguments", body(nameField, execField, [0x09, 33, ...new Array(33).fill(0)]), /32/],
   ])("refuses %s", (_, bytes, reason) => {
     expect(() => decodeService(bytes)).toThrow(FormatError);
@@ -198,6 +208,33 @@ describe("the rules of a service", () => {
     ["health.exec", { health: { ...HEALTH_TIMING_DEFAULT, kind: "exec", command: [] } }],
     ["health.timeout", { health: { ...usual.health!, timeoutMs: 10_001 } }],
     ["health.interval", { health: { ...usual.health!, intervalMs: 99, timeoutMs: 99 } }],
+    ["exec", { exec: "bin/it's" }],
+    ["exec", { exec: "bin/a\\b" }],
+    ["exec", { exec: `bin/${"x".repeat(256)}` }],
+    ["args[0]", { args: ["\uffff"] }],
+    ["lock", { lock: "main" }],
+    ["lock", { lock: "A".repeat(40) }],
+    ["lock", { lock: "a".repeat(40), flake: "", exec: "/bin/web" }],
+    ["secrets[0]", { secrets: ["../key"] }],
+    ["secrets[0]", { secrets: [".key"] }],
+    ["secrets", { secrets: ["b", "a"] }],
+    ["secrets", { secrets: Array.from({ length: 17 }, (_, index) => `s${index + 10}`) }],
+    ["environmentFiles", { environmentFiles: ["a", "a"] }],
+    ["environmentFiles[0]", { environmentFiles: ["a:b"] }],
+    ["watchdog", { watchdogMs: 999 }],
+    ["watchdog", { watchdogMs: 3_600_001 }],
+    ["schedule", { schedule: "now and then", health: null }],
+    ["schedule", { schedule: "daily\nUnit=x", health: null }],
+    ["health", { schedule: "daily" }],
+    ["watchdog", { schedule: "daily", health: null, watchdogMs: 5_000 }],
+    ["socketActivated", { schedule: "daily", health: null, socketActivated: true }],
+    ["socketActivated", { ports: [], socketActivated: true }],
+    ["slice", { slice: "../system" }],
+    ["slice", { slice: "Media" }],
+    ["ports", { network: "none" }],
+    ["health", { network: "none", ports: [] }],
+    ["tasks", { tasksMax: 0 }],
+    ["tasks", { tasksMax: 32_769 }],
   ];
 
   it.each(broken)("%s is refused in %j", (place, change) => {
