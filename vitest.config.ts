@@ -8,7 +8,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["tests/**/*.test.ts"],
-          exclude: ["tests/integration/**", "tests/simulation/**"],
+          exclude: ["tests/integration/**", "tests/openwrt/**", "tests/simulation/**"],
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },
@@ -23,7 +23,7 @@ export default defineConfig({
       {
         test: {
           name: "integration",
-          include: ["tests/integration/**/*.test.ts"],
+          include: ["tests/integration/**/*.test.ts", "tests/openwrt/**/*.test.ts"],
           globalSetup: ["tests/integration/build-bundle.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
