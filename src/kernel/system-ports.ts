@@ -73,3 +73,36 @@ export interface OpenFile {
   read(offset: number): string | null;
   close(): void;
 }
+
+/** A folder of symbolic links that belong to the daemon, such as the roots of a collector. */
+export interface LinkFolder {
+  /** Absolute. It exists. */
+  readonly path: string;
+  /** Sorted by name, at most ROOT_LINKS_MAX. */
+  list(): readonly SymbolicLink[];
+  /** Does nothing where there is no such link. */
+  remove(name: string): void;
+}
+
+export interface SymbolicLink {
+  readonly name: string;
+  /** As the link says, whether it is there or not. */
+  readonly target: string;
+  readonly targetExists: boolean;
+}
+
+/** What a file system has room for, in bytes. */
+export interface DiskSpace {
+  readonly totalBytes: number;
+  /** For anyone but root. */
+  readonly freeBytes: number;
+}
+
+export interface Disk {
+  /** Of the file system that holds `path`; null when it cannot be told. */
+  space(path: string): Promise<DiskSpace | null>;
+  /** Null when there is no such file. */
+  fileBytes(path: string): number | null;
+  /** Durable when it returns. Does nothing where there is no such file. */
+  removeFile(path: string): void;
+}
