@@ -57,10 +57,13 @@ export class Followers {
   }
 }
 
+type EventListener = (name: keyof StreamEvents, data: object) => void;
+
 /** Sends events to everyone who reads `GET /stream` (Server-Sent Events, WHATWG HTML 9.2). */
 export class EventHub {
   readonly #followers: Followers;
   readonly #readers = new Set<ServerResponse>();
+  readonly #listeners: EventListener[] = [];
   #lastId = 0;
   #heartbeat: NodeJS.Timeout | null = null;
 
@@ -68,9 +71,15 @@ export class EventHub {
     this.#followers = followers;
   }
 
+  /** For parts of the daemon, for good: told of every event before the readers are. */
+  listen(listener: EventListener): void {
+    this.#listeners.push(listener);
+  }
+
   /** Tells all readers. */
   publish<Name extends keyof StreamEvents>(name: Name, data: StreamEvents[Name]): void {
     this.#lastId += 1;
+    for (const tell of this.#listeners) tell(name, data);
     if (this.#readers.size === 0) return;
     const text = frame(name, data, this.#lastId);
     for (const reader of this.#readers) this.#followers.send(reader, text);

@@ -65,7 +65,8 @@ const RULE_ERROR_STATUS: Readonly<Record<PersonaRuleError["code"], number>> = {
   ERR_PERSONA_RULES_FULL: 409,
 };
 
-function explainRuleErrors<T>(change: () => T): T {
+/** @throws ApiError in place of a PersonaRuleError */
+export function explainRuleErrors<T>(change: () => T): T {
   try {
     return change();
   } catch (error) {
@@ -75,14 +76,16 @@ function explainRuleErrors<T>(change: () => T): T {
   }
 }
 
-function personaOf(name: string): Persona {
+/** @throws ApiError */
+export function personaOf(name: string): Persona {
   const persona = PERSONAS.find((each) => each === name);
   if (persona !== undefined) return persona;
   const problem = foundAndAllowed(name, PERSONAS.join(", ")) + didYouMean(name, PERSONAS);
   throw new ApiError(404, "unknown-persona", `no such persona: ${problem}`);
 }
 
-function treatmentOf(body: unknown): PersonaTreatment {
+/** @param body `{treatment}`. @throws ApiError */
+export function treatmentOf(body: unknown): PersonaTreatment {
   const { treatment: found } = (body ?? {}) as { treatment?: unknown };
   const treatment = PERSONA_TREATMENTS.find((each) => each === found);
   if (treatment !== undefined) return treatment;

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { API_FLOWS_MAX } from "../kernel/limits.ts";
 import { ApiError } from "./api-error.ts";
 import type { ApiBackend, FlowBackend, MeshBackend } from "./backend.ts";
+import type { ReloadAnswer } from "./contract.ts";
 import { drainNode, getDrain, undrainNode } from "./drain.ts";
 import type { Followers } from "./event-hub.ts";
 import { addRule, deleteRule, recordFlow, setPolicy, unsetPolicy } from "./flow-routes.ts";
@@ -71,7 +72,7 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
     POST: async ({ request, backend }) => json(await addRule(request, flowOf(backend))),
   },
   "/persona/*": { DELETE: ({ name, backend }) => json(deleteRule(name, flowOf(backend))) },
-  "/reload": { POST: postReload },
+  "/reload": { POST: async ({ backend }) => json(await reload(backend)) },
   "/stream": { GET: getStream },
   "/metrics": { GET: getMetrics },
   "/logs": { GET: getLogs },
@@ -155,7 +156,8 @@ function getRecording({ response, backend, followers }: Call): null {
   return null;
 }
 
-async function postReload({ backend }: Call): Promise<Reply> {
+/** Reads the configuration again. @throws ApiError when it has mistakes */
+export async function reload(backend: ApiBackend): Promise<ReloadAnswer> {
   const outcome = await backend.reload();
   if (!outcome.ok) {
     throw new ApiError(422, "configuration-invalid", "the configuration has mistakes", {
@@ -164,15 +166,15 @@ async function postReload({ backend }: Call): Promise<Reply> {
     });
   }
   const { applied, restart } = outcome;
-  return json({ applied, restart });
+  return { applied, restart };
 }
 
 async function getMetrics({ backend, followers }: Call): Promise<Reply> {
   return { status: 200, ...(await renderMetrics(backend, followers)) };
 }
 
-function getLogs({ query, response, backend, followers }: Call): null {
-  sendLogs(query, response, meshOf(backend), followers);
+async function getLogs({ query, response, backend, followers }: Call): Promise<null> {
+  await sendLogs(query, response, meshOf(backend), followers);
   return null;
 }
 
@@ -185,7 +187,7 @@ function meshOf({ mesh }: ApiBackend): MeshBackend {
 }
 
 /** @throws ApiError while the flow plane is off */
-function flowOf({ flow }: ApiBackend): FlowBackend {
+export function flowOf({ flow }: ApiBackend): FlowBackend {
   if (flow !== null) return flow;
   throw new ApiError(409, "flow-off", "the flow plane is off on this node", {
     hint: 'set "flow: { enabled: true }" in the configuration, then run "myco reload"',

@@ -112,10 +112,12 @@ export async function loadConfiguration(file: string): Promise<Configuration> {
 }
 
 /** @throws CommandError in place of a ConfigurationError */
-export async function explainMistakes(read: () => Configuration): Promise<Configuration> {
+export async function explainMistakes(
+  read: () => Configuration | Promise<Configuration>,
+): Promise<Configuration> {
   const { ConfigurationError } = await import("../schema/configuration.ts");
   try {
-    return read();
+    return await read();
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
     throw new CommandError(EXIT.usage, error.message);

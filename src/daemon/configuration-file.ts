@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { parseUciFlowSettings } from "../flow/uci/flow-options.ts";
 import { type Configuration, parseConfiguration } from "../schema/configuration.ts";
 import { canonicalEndpoint } from "../schema/endpoint.ts";
+import { readUci, ubusSocketOf } from "./uci-source.ts";
 
 /** What the command line may say instead of the file. */
 export interface ConfigurationOverrides {
@@ -20,23 +21,24 @@ export interface ConfigurationOverrides {
  * @param file null: all defaults
  * @throws ConfigurationError for its content, a system error when it cannot be read
  */
-export function loadConfiguration(
+export async function loadConfiguration(
   file: string | null,
   overrides: ConfigurationOverrides,
-): Configuration {
+): Promise<Configuration> {
   const text = file === null ? "" : readFileSync(file, "utf8");
   const configuration = parseConfiguration(text, file ?? "the defaults");
-  return override(withUci(configuration), overrides);
+  return override(await withUci(configuration), overrides);
 }
 
 /**
  * The flow plane's settings as the router's own configuration has them, where one is named.
  * @throws ConfigurationError for its content, a system error when it cannot be read
  */
-export function withUci(configuration: Configuration): Configuration {
-  const { uci } = configuration;
+export async function withUci(configuration: Configuration): Promise<Configuration> {
+  const { uci, ubus } = configuration;
   if (uci === null) return configuration;
-  return { ...configuration, flow: parseUciFlowSettings(readFileSync(uci, "utf8"), uci) };
+  const { text, name } = await readUci(uci, ubusSocketOf(ubus));
+  return { ...configuration, flow: parseUciFlowSettings(text, name) };
 }
 
 function override(base: Configuration, overrides: ConfigurationOverrides): Configuration {

@@ -1,13 +1,15 @@
 // `myco daemon`: one node from its configuration to its end, and what is left behind when it
 // crashes.
 
-import { ConfigurationError } from "../schema/configuration.ts";
+import { sendToServiceManager, takeNotifySurroundings } from "../io/notify-socket.ts";
+import { type Configuration, ConfigurationError } from "../schema/configuration.ts";
 import { type ConfigurationOverrides, loadConfiguration } from "./configuration-file.ts";
 import { EventLog } from "./event-log.ts";
 import { FlightRecorder } from "./flight-recorder.ts";
 import { createLogger, type Logger } from "./logger.ts";
 import { RunningNode } from "./running-node.ts";
 import { missingRuntimeFlags } from "./runtime-flags.ts";
+import { ServiceNotifier } from "./service-notifier.ts";
 
 export interface DaemonOptions {
   /** Null: all defaults. */
@@ -30,9 +32,9 @@ const LINGER_MS = 1_000;
  *   mistake in the configuration. A crash ends the process with 70.
  */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
-  let configuration: ReturnType<typeof loadConfiguration>;
+  let configuration: Configuration;
   try {
-    configuration = loadConfiguration(options.configurationFile, options.overrides);
+    configuration = await loadConfiguration(options.configurationFile, options.overrides);
   } catch (error) {
     process.stderr.write(`${messageOf(error)}\n`);
     return error instanceof ConfigurationError || error instanceof TypeError
@@ -44,18 +46,42 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const events = new EventLog(logger, recorder, Date.now);
   recordCrashes(recorder, logger, configuration.dataDir);
   noteRuntime(events);
+  const notifier = openNotifier(events);
   const stopAsked = awaitSignal(events);
   const reloadAsked = awaitReloads(events);
   const readConfiguration = () => loadConfiguration(options.configurationFile, options.overrides);
   try {
     const node = await RunningNode.start({ configuration, readConfiguration, events, recorder });
-    reloadAsked(() => void node.reload());
+    notifier?.ready(node);
+    reloadAsked(() => void reload(node, notifier));
     await stopAsked;
+    notifier?.stopping();
     return finish((await node.stop()) ? EXIT_OK : EXIT_FAILED);
   } catch (error) {
     logger.fatal({ code: (error as { code?: string }).code }, messageOf(error));
     return finish(EXIT_FAILED);
   }
+}
+
+/** Null where no service manager waits for a word. */
+function openNotifier(events: EventLog): ServiceNotifier | null {
+  const surroundings = takeNotifySurroundings(process.env, process.pid);
+  if (surroundings === null) return null;
+  const { socket, watchdogMs } = surroundings;
+  return new ServiceNotifier({
+    send: (assignments) => sendToServiceManager(socket, assignments),
+    watchdogMs,
+    onProblem: (problem) => {
+      const message = "systemd cannot be told how the daemon is, and may take it for dead";
+      events.note("error", "notify-failed", message, { problem });
+    },
+  });
+}
+
+async function reload(node: RunningNode, notifier: ServiceNotifier | null): Promise<void> {
+  notifier?.reloading();
+  await node.reload();
+  notifier?.reloaded();
 }
 
 function finish(exitCode: number): number {

@@ -49,6 +49,20 @@ export function flowProblems({ phase, problem, frozen, link }: FlowStatus): Heal
   return [{ code: "flow-frozen", message }];
 }
 
+/** @param refused what is wrong with the configuration that was refused last, or null */
+export function configurationProblems(refused: string | null): HealthProblem[] {
+  if (refused === null) return [];
+  const [first = ""] = refused.split("\n");
+  const message = `the configuration was refused, and the one of before is in force: ${first}; "myco reload" says more`;
+  return [{ code: "configuration-refused", message }];
+}
+
+/** @param reason why the bus has not known the daemon for a while, or null */
+export function ubusProblems(reason: string | null): HealthProblem[] {
+  if (reason === null) return [];
+  return [{ code: "ubus-lost", message: `the daemon is not on ubus: ${reason}` }];
+}
+
 /** @param loopLagMs the latest that a tick came within the last minute */
 export function lagProblems(loopLagMs: number): HealthProblem[] {
   if (loopLagMs < LAG_MAX_MS) return [];

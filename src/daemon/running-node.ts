@@ -25,15 +25,17 @@ import { MeshDeclarations } from "./declared-services.ts";
 import type { EventLog } from "./event-log.ts";
 import type { FlightRecorder } from "./flight-recorder.ts";
 import { FlowRunner } from "./flow-runner.ts";
-import { flowProblems, lagProblems } from "./health.ts";
+import { configurationProblems, flowProblems, lagProblems, ubusProblems } from "./health.ts";
 import type { MeshPlane, MeshPlaneOptions } from "./mesh-plane.ts";
+import type { UbusService } from "./ubus-service.ts";
+import { ubusSocketOf, uciPackageOf } from "./uci-source.ts";
 
 const API_STOP_MS = 2_000;
 
 export interface RunningNodeOptions {
   readonly configuration: Configuration;
   /** Reads the configuration again. Throws for one that cannot be read or has mistakes. */
-  readonly readConfiguration: () => Configuration;
+  readonly readConfiguration: () => Promise<Configuration>;
   readonly events: EventLog;
   readonly recorder: FlightRecorder;
 }
@@ -57,6 +59,10 @@ export class RunningNode implements ApiBackend {
   /** What is in force. */
   #configuration: Configuration;
   #reloading: Promise<unknown> = Promise.resolve();
+  /** What is wrong with the configuration that was refused last; null: none was, or a good one came. */
+  #refused: string | null = null;
+  /** Null: there is no bus. */
+  #ubus: UbusService | null = null;
   #stopping: Promise<boolean> | null = null;
 
   /**
@@ -132,12 +138,27 @@ export class RunningNode implements ApiBackend {
     return this.#flow.backend;
   }
 
+  /** By how much the most overdue tick of the planes is late now. */
+  get overdueMs(): number {
+    return Math.max(this.#ground.mesh?.overdueMs ?? 0, this.#flow.overdueMs);
+  }
+
+  /** How it is, in one line. */
+  get summary(): string {
+    const { problems } = this.health();
+    if (problems.length === 0) return "all is well";
+    const more = problems.length === 1 ? "" : `; ${problems.length - 1} more: see myco health`;
+    return problems[0]!.message + more;
+  }
+
   health(): HealthAnswer {
     const { mesh } = this.#ground;
     const problems = [
       ...(mesh?.backend.problems() ?? []),
       ...(this.flow === null ? [] : flowProblems(this.flow.status())),
       ...lagProblems(this.#lagMs),
+      ...configurationProblems(this.#refused),
+      ...ubusProblems(this.#ubus?.problem ?? null),
     ];
     return { ok: problems.length === 0, problems };
   }
@@ -190,6 +211,7 @@ export class RunningNode implements ApiBackend {
     try {
       await this.#flow.start(mesh === null);
       await mesh?.begin();
+      await this.#openUbus();
     } catch (error) {
       await this.#api.close();
       throw error;
@@ -202,15 +224,17 @@ export class RunningNode implements ApiBackend {
     const { events, readConfiguration } = this.#options;
     let answer: ReloadAnswer;
     try {
-      const wanted = readConfiguration();
+      const wanted = await readConfiguration();
       answer = changedSettings(this.#configuration, wanted);
       await this.#apply(wanted);
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
+      this.#refused = problem;
       const message = "the configuration was refused; the settings in force stay";
       events.note("error", "reload-refused", message, { problem });
       return { ok: false, problems: [problem] };
     }
+    this.#refused = null;
     const message =
       answer.restart.length === 0
         ? "the configuration was read again"
@@ -228,10 +252,24 @@ export class RunningNode implements ApiBackend {
     this.#options.events.setLevel(log.level);
   }
 
+  async #openUbus(): Promise<void> {
+    const socketPath = ubusSocketOf(this.#configuration.ubus);
+    if (socketPath === null) return;
+    const { UbusService } = await import("./ubus-service.ts");
+    this.#ubus = new UbusService({
+      socketPath,
+      backend: this,
+      uciPackage: () => uciPackageOf(this.#configuration.uci),
+      events: this.#options.events,
+    });
+    this.#ubus.start();
+  }
+
   async #wind(): Promise<boolean> {
     const { events } = this.#options;
     const { mesh, unlock } = this.#ground;
     events.note("info", "stopping", "the node ends its planes");
+    this.#ubus?.stop();
     await this.#reloading;
     const [servicesEnded = true] = await Promise.all([
       mesh?.leave(),

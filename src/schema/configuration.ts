@@ -88,6 +88,8 @@ export interface Configuration {
   readonly flow: FlowSettings;
   /** The UCI file whose options stand in place of `flow`; null: none. */
   readonly uci: string | null;
+  /** A path, or "auto": the usual one, if there is a socket; null: ubus is left alone. */
+  readonly ubus: string | null;
 }
 
 const STABLE_WAIT_MIN_MS = 100;
@@ -323,6 +325,18 @@ export const CONFIGURATION_SCHEMA = z.strictObject(
       null,
       z.nullable(path("/etc/config/mycoflow", PATH_BYTES_MAX)),
     ),
+    ubus: setting(
+      "OpenWrt's bus, where the daemon offers myco and reads UCI: auto (if there is one), its socket's path, or false.",
+      "auto",
+      z.union(
+        [
+          z.literal(false),
+          z.literal("auto"),
+          path("/var/run/ubus/ubus.sock", SOCKET_PATH_BYTES_MAX),
+        ],
+        '"auto", an absolute path such as /var/run/ubus/ubus.sock, or false',
+      ),
+    ),
   },
   "settings by name, such as dataDir: /var/lib/myco",
 );
@@ -376,6 +390,7 @@ function toConfiguration(settings: z.output<typeof CONFIGURATION_SCHEMA>): Confi
       collectAbovePercent: engine.collectAbovePercent,
     },
     flow: toFlowSettings(settings.flow),
+    ubus: settings.ubus === false ? null : settings.ubus,
   };
 }
 

@@ -2,14 +2,14 @@ import { describe, expect, it } from "vitest";
 import { loadConfiguration } from "../../src/daemon/configuration-file.ts";
 
 describe("the daemon's configuration", () => {
-  it("is all defaults without a file", () => {
-    const configuration = loadConfiguration(null, {});
+  it("is all defaults without a file", async () => {
+    const configuration = await loadConfiguration(null, {});
     expect(configuration.dataDir).toBe("/var/lib/myco");
     expect(configuration.listen).toEqual(["0.0.0.0:7946", "[::]:7946"]);
   });
 
-  it("follows the command line where that says something", () => {
-    const configuration = loadConfiguration(null, {
+  it("follows the command line where that says something", async () => {
+    const configuration = await loadConfiguration(null, {
       dataDir: "/tmp/a",
       listen: ["[0:0::1]:7000"],
       peers: ["192.0.2.1:7946"],
@@ -26,8 +26,10 @@ describe("the daemon's configuration", () => {
     });
   });
 
-  it("says what is allowed for an address that is none", () => {
-    const load = () => loadConfiguration(null, { dnsListen: "localhost:53" });
-    expect(load).toThrow(/found the address "localhost:53"; allowed: an IP address and a port/);
+  it("says what is allowed for an address that is none", async () => {
+    const load = loadConfiguration(null, { dnsListen: "localhost:53" });
+    await expect(load).rejects.toThrow(
+      /found the address "localhost:53"; allowed: an IP address and a port/,
+    );
   });
 });

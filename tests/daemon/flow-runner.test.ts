@@ -208,9 +208,14 @@ describe.concurrent("the loop on a simulated line", () => {
     const { loadConfiguration } = await import("../../src/daemon/configuration-file.ts");
     const yaml = join(probe.folder, "config.yaml");
     writeFileSync(yaml, `${ALONE}uci: ${file}\n`);
-    expect(loadConfiguration(yaml, {}).flow).toMatchObject({ enabled: true, mode: "dummy" });
+    expect((await loadConfiguration(yaml, {})).flow).toMatchObject({
+      enabled: true,
+      mode: "dummy",
+    });
     writeFileSync(file, "config flow\n\toption mode 'dumy'\n");
-    expect(() => loadConfiguration(yaml, {})).toThrow(/mycoflow:2:14: flow.mode: found "dumy"/);
+    await expect(loadConfiguration(yaml, {})).rejects.toThrow(
+      /mycoflow:2:14: flow.mode: found "dumy"/,
+    );
   });
 });
 

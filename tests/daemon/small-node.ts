@@ -80,8 +80,8 @@ export async function startSmallNode(options: SmallNodeOptions = {}): Promise<Sm
       : null;
   const common = `dataDir: ${dataDir}\nsocket: ${socket}\nlisten: ["127.0.0.1:0"]\ndns: { listen: ${options.dnsListen ?? false} }\nengine: { stableWait: 200ms }\n`;
   let more = options.more ?? "";
-  const readConfiguration = () => parseConfiguration(common + more, "test.yaml");
-  const configuration = readConfiguration();
+  const readConfiguration = async () => parseConfiguration(common + more, "test.yaml");
+  const configuration = await readConfiguration();
   const logLines: string[] = [];
   const logger = createLogger({ level: "debug", format: "json" }, (line) => logLines.push(line));
   const recorder = new FlightRecorder();

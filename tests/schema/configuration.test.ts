@@ -78,6 +78,7 @@ const DEFAULTS: Configuration = {
   mesh: { enabled: true },
   flow: FLOW_DEFAULTS,
   uci: null,
+  ubus: "auto",
 };
 
 describe("a configuration", () => {
