@@ -87,6 +87,11 @@ export class FlowRunner implements FlowBackend {
     return this.#ticker.lagMs;
   }
 
+  /** By how much the tick that is due is late now. */
+  get overdueMs(): number {
+    return this.#ticker.overdueMs;
+  }
+
   /**
    * Starts the plane, unless it is off.
    * @param isAlone nothing else runs: what is missing ends the daemon, not the plane alone

@@ -122,6 +122,11 @@ export class MeshPlane {
     return this.#io.ticker.lagMs;
   }
 
+  /** By how much the tick that is due is late now. */
+  get overdueMs(): number {
+    return this.#io.ticker.overdueMs;
+  }
+
   /** Where the mesh listens, ports resolved. */
   get listening(): readonly Endpoint[] {
     return this.#io.udp.bound;

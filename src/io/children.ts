@@ -53,7 +53,7 @@ const RUN_TIMEOUT_MS = 10_000;
  * The daemon's own PATH (on NixOS the only one there is), then where routers and servers keep tc,
  * nft and fping: a person's PATH often lacks the half of that.
  */
-const SYSTEM_PATH = [
+export const SYSTEM_PATH = [
   ...(process.env.PATH ?? "").split(":"),
   ..."/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".split(":"),
 ]

@@ -29,6 +29,11 @@ export class Ticker {
     return Math.max(this.#windowLagMs, this.#previousWindowLagMs);
   }
 
+  /** By how much the tick that is due is late now; 0 when none is due, or it is stopped. */
+  get overdueMs(): number {
+    return this.#timer === null ? 0 : Math.max(0, this.#clock.monotonicMs() - this.#dueMs);
+  }
+
   start(onTick: () => void): void {
     this.#onTick = onTick;
     this.#dueMs = this.#clock.monotonicMs() + this.#intervalMs;
