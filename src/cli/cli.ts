@@ -3,6 +3,7 @@
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../kernel/version.ts";
 import { CommandError } from "./command-error.ts";
+import { addAuditCommands } from "./commands/audit.ts";
 import { addClusterCommands } from "./commands/cluster.ts";
 import { addConfigCommands } from "./commands/config.ts";
 import { addDaemonCommand } from "./commands/daemon.ts";
@@ -31,6 +32,7 @@ const COMMANDS: readonly AddCommand[] = [
   addServicesCommand,
   addDrainCommand,
   addLogsCommand,
+  addAuditCommands,
   addFlowCommands,
   addPersonaCommands,
   addHealthCommand,

@@ -13,6 +13,7 @@ import { EXIT } from "./exit-codes.ts";
 export const CONFIGURATION_FILE = "/etc/myco/config.yaml";
 const SOCKET = "/run/myco/myco.sock";
 const DATA_DIR = "/var/lib/myco";
+const AUDIT_LOG = "/var/log/myco/audit.log";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -60,6 +61,10 @@ export async function dataDirOf(
   return (await configurationOf(options, around))?.dataDir ?? DATA_DIR;
 }
 
+export async function auditLogOf(options: GlobalOptions, around: Surroundings): Promise<string> {
+  return (await configurationOf(options, around))?.engine.auditLog ?? AUDIT_LOG;
+}
+
 /** `~/.config/myco/root.key`, or below XDG_CONFIG_HOME. */
 export function rootKeyFileOf(rootKey: string | undefined, { env, cwd }: Surroundings): string {
   if (rootKey !== undefined) return resolve(cwd, rootKey);
@@ -71,7 +76,11 @@ export function rootKeyFileOf(rootKey: string | undefined, { env, cwd }: Surroun
  * A file's text, or null when it does not exist.
  * @throws CommandError when it cannot be read or is longer than `bytesMax`
  */
-export function readTextFile(path: string, bytesMax: number): string | null {
+export function readTextFile(
+  path: string,
+  bytesMax: number,
+  encoding: "utf8" | "latin1" = "utf8",
+): string | null {
   let bytes: Buffer;
   try {
     bytes = readFileSync(path);
@@ -80,7 +89,7 @@ export function readTextFile(path: string, bytesMax: number): string | null {
     if (code === "ENOENT" || code === "ENOTDIR") return null;
     throw new CommandError(EXIT.failed, `cannot read ${path}: ${message}`);
   }
-  if (bytes.length <= bytesMax) return bytes.toString("utf8");
+  if (bytes.length <= bytesMax) return bytes.toString(encoding);
   throw new CommandError(
     EXIT.usage,
     `${path} has ${bytes.length} bytes; ${bytesMax} are allowed`,

@@ -106,3 +106,28 @@ export interface Disk {
   /** Durable when it returns. Does nothing where there is no such file. */
   removeFile(path: string): void;
 }
+
+/** A text file that only grows, and is set aside for a new one: `NAME`, `NAME.1`, … the oldest last. */
+export interface AppendFile {
+  /**
+   * The end of the newest file that there is: of `NAME`, or of `NAME.1` where `NAME` is missing.
+   * @throws a system error
+   */
+  readEnd(bytesMax: number): AppendFileEnd;
+  /** Writes `text` at the end of `NAME`, durable when `done` is called. */
+  append(text: string, done: (error: Error | null) => void): void;
+  /**
+   * Sets `NAME` aside as `NAME.1`, and so on; of more than `filesMax` the oldest goes. A new `NAME`
+   * with `firstText` takes its place; a reader finds it with that text or not at all.
+   */
+  rotate(firstText: string, filesMax: number, done: (error: Error | null) => void): void;
+}
+
+export interface AppendFileEnd {
+  /** Whether `NAME` itself is there. */
+  readonly isCurrent: boolean;
+  /** The last bytes, at most as many as asked for, byte by byte as characters (Latin-1). */
+  readonly text: string;
+  /** Of the file. */
+  readonly sizeBytes: number;
+}
