@@ -83,7 +83,7 @@ function circumstances(measured: readonly MeasuredRun[]): string[] {
   const starved = measured.filter((run) => run.figures.lagP99Ms > LAG_MS_WORTH_SAYING).length;
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown processor"}`;
   return [
-    `${measured.length} runs on ${machine}, ${new Date().toISOString().slice(0, 10)}, in one guest of two processors.`,
+    `${measured.length} runs on ${machine}, ${new Date().toISOString().slice(0, 10)}, in emulated guests.`,
     ...(starved > 0
       ? [
           `In ${starved} runs the guest was short of processor (its own timer came more than ${LAG_MS_WORTH_SAYING} ms late, p99): their delays are too high.`,
