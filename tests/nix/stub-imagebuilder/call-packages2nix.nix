@@ -1,0 +1,1 @@
+{ packages2nix, writeText }: writeText "call-packages2nix" "${packages2nix}"
