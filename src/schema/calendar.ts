@@ -67,8 +67,9 @@ function isPart(text: string, { min, max }: Bounds): boolean {
   const match = /^([0-9]{1,4})(?:\.\.([0-9]{1,4}))?(?:\/([0-9]{1,4}))?$/.exec(text);
   if (match === null) return false;
   const from = Number(match[1]);
-  const to = match[2] === undefined ? null : Number(match[2]);
+  if (from < min || from > max) return false;
+  if (match[2] === undefined && match[3] === undefined) return true;
+  const to = match[2] === undefined ? max : Number(match[2]);
   const every = match[3] === undefined ? 1 : Number(match[3]);
-  const isSound = from >= min && from <= max && every >= 1 && every <= max - min;
-  return isSound && (to === null || (to <= max && from + every <= to));
+  return every >= 1 && to <= max && from + every <= to;
 }

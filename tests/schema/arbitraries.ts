@@ -128,7 +128,7 @@ const secretName = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,12}$/);
 const schedule = fc.oneof(
   fc.constantFrom("daily", "Mon..Fri 03:30", "*-*-01 00:00 UTC", "weekly Europe/Berlin"),
   fc
-    .tuple(fc.nat(23), fc.nat(59), fc.integer({ min: 1, max: 59 }))
+    .tuple(fc.nat(23), fc.nat(29), fc.integer({ min: 1, max: 30 }))
     .map(([hour, minute, every]) => `${hour}:${minute}/${every}:00`),
 );
 
