@@ -65,7 +65,8 @@ export class BlobWriter {
   }
 
   u8(value: number): void {
-    this.#bytes[this.#take(1)] = value;
+    const at = this.#take(1);
+    this.#bytes[at] = value;
   }
 
   u16(value: number): void {
