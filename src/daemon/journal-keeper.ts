@@ -24,6 +24,8 @@ export class JournalKeeper {
   readonly #nowMs: () => number;
   /** Told when the log fails, with why, and when it works again, with null. */
   onHealth: (problem: string | null) => void = () => {};
+  /** Asked when a write failed. True: there is room now, and the log is mended without a pause. */
+  makeRoom: (error: Error) => boolean = () => false;
   #replica: JournaledReplica | null = null;
   #problem: string | null = null;
   #failureCount = 0;
@@ -110,6 +112,7 @@ export class JournalKeeper {
     });
     this.#replica?.journalFailed(first, last);
     this.onHealth(error.message);
+    if (this.makeRoom(error)) this.#repairAtMs = 0;
   }
 
   /** A write reached the disk: what was wrong with it before is over. */

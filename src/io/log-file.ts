@@ -152,9 +152,13 @@ function writeWhole(file: number, bytes: Uint8Array, offset: number, done: Write
     if (error !== null) return done(error);
     const next = offset + writtenBytes;
     if (next >= bytes.length) return done(null);
-    if (writtenBytes === 0) return done(new Error("the disk takes no more of the log"));
+    if (writtenBytes === 0) return done(fullDisk());
     writeWhole(file, bytes, next, done);
   });
+}
+
+function fullDisk(): Error {
+  return Object.assign(new Error("the disk takes no more of the log"), { code: "ENOSPC" });
 }
 
 /** Makes `folder`, and makes its entry in the folder above as durable as what will lie in it. */

@@ -103,7 +103,7 @@ export interface Disk {
   space(path: string): Promise<DiskSpace | null>;
   /** Null when there is no such file. */
   fileBytes(path: string): number | null;
-  /** Durable when it returns. Does nothing where there is no such file. */
+  /** Does nothing where there is no such file. @throws a system error */
   removeFile(path: string): void;
 }
 
