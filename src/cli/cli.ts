@@ -12,6 +12,7 @@ import { addDrainCommand } from "./commands/drain.ts";
 import { addFlightCommands } from "./commands/flight.ts";
 import { addFlowCommands } from "./commands/flow.ts";
 import { addHealthCommand } from "./commands/health.ts";
+import { addInitCommand } from "./commands/init.ts";
 import { addLogsCommand } from "./commands/logs.ts";
 import { addPersonaCommands } from "./commands/persona.ts";
 import { addReloadCommand } from "./commands/reload.ts";
@@ -26,6 +27,7 @@ import { type AddCommand, type RunAction, Session, type World } from "./session.
 const COMMANDS: readonly AddCommand[] = [
   addDaemonCommand,
   addClusterCommands,
+  addInitCommand,
   addDeployCommand,
   addUndeployCommand,
   addStatusCommand,

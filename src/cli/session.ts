@@ -11,7 +11,7 @@ import { Presenter, type TextSink } from "./presenter.ts";
 export interface World {
   readonly stdout: TextSink;
   readonly stderr: TextSink;
-  readonly stdin: AsyncIterable<Uint8Array | string>;
+  readonly stdin: AsyncIterable<Uint8Array | string> & { readonly isTTY?: boolean | undefined };
   readonly env: Environment;
   /** Where relative paths start. */
   readonly cwd: string;

@@ -31,7 +31,7 @@ export async function myco(
       rows: options.rows,
     },
     stderr: { write: (text) => (err += text), isTTY },
-    stdin: words(options.stdin ?? ""),
+    stdin: Object.assign(words(options.stdin ?? ""), { isTTY }),
     env: { MYCO_CONFIG: "", ...options.env },
     cwd: options.cwd ?? process.cwd(),
   });
