@@ -2,8 +2,8 @@
 // settings reach a build, and what nix, git and curl need to reach a network.
 
 import { join } from "node:path";
+import { SYSTEM_PATH } from "../io/children.ts";
 
-const PATH_DEFAULT = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const HANDED_ON = [
   ...["http_proxy", "https_proxy", "all_proxy", "no_proxy"],
   ...["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"],
@@ -16,7 +16,7 @@ export function nixEnvironment(
   homeDir: string,
 ): Readonly<Record<string, string>> {
   const environment: Record<string, string> = {
-    PATH: env.PATH ?? PATH_DEFAULT,
+    PATH: SYSTEM_PATH,
     HOME: homeDir,
     XDG_CACHE_HOME: join(homeDir, ".cache"),
   };
