@@ -9,7 +9,7 @@ import { describe, expect, it } from "vitest";
 import { BUSYBOX, findProgram, NO_BUSYBOX } from "./stand-in-root.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const FOLDERS = ["openwrt"];
+const FOLDERS = ["openwrt", "images"];
 const SHELLCHECK = findProgram("shellcheck");
 const NO_SHELLCHECK = "there is no shellcheck on PATH (Debian's package shellcheck)";
 
