@@ -1,0 +1,124 @@
+// A daemon on a bus of the tests' own: its objects, its decisions, and the reload that a change of
+// UCI asks for.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { readUci } from "../../src/daemon/uci-source.ts";
+import { UbusClient, type UbusResult } from "../../src/flow/ubus/client.ts";
+import type { UbusObject } from "../../src/flow/ubus/object.ts";
+import { openUnixStream } from "../../src/io/unix-stream.ts";
+import { SeededRandom } from "../../src/kernel/random.ts";
+import { UbusServer } from "../ubus-server/server.ts";
+import { subscribe } from "../ubus-server/subscriber.ts";
+import { discard, eventually, startSmallNode } from "./small-node.ts";
+
+const UCI: UbusObject = {
+  path: "uci",
+  methods: {
+    get: {
+      takes: { config: "string" },
+      answer: () => ({
+        values: {
+          cfg0: {
+            ".anonymous": true,
+            ".type": "flow",
+            ".name": "cfg0",
+            ".index": 0,
+            mode: "dummy",
+          },
+        },
+      }),
+    },
+  },
+};
+
+function clientOn(socketPath: string, objects: readonly UbusObject[] = []): UbusClient {
+  const client = new UbusClient({
+    connect: (events) => openUnixStream(socketPath, events),
+    clock: { nowMs: () => performance.now() },
+    random: new SeededRandom(1n),
+    objects,
+    eventPatterns: [],
+    listener: { onEvent() {}, onJoined() {}, onLost() {}, onFailure() {} },
+  });
+  client.start();
+  return client;
+}
+
+test("the daemon answers on the bus what it answers on its socket, and tells its decisions", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "myco-bus-"));
+  const bus = await UbusServer.start(join(folder, "ubus.sock"));
+  const more = `mesh: { enabled: false }\nubus: ${folder}/ubus.sock\nflow: { enabled: true, mode: dummy }\n`;
+  const node = await startSmallNode({ more });
+  const client = clientOn(join(folder, "ubus.sock"));
+  const call = (path: string, method: string, data: object = {}): Promise<UbusResult> =>
+    new Promise((resolve) => client.call(path, method, data, resolve));
+  const answer = async (path: string, method: string, data: object = {}): Promise<object> => {
+    const result = await call(path, method, data);
+    return result.ok ? structuredClone(result.data) : { refused: result.reason };
+  };
+  try {
+    await eventually(() => (bus.paths.length === 3 ? true : null));
+    expect(bus.paths).toEqual(["myco", "myco.persona", "myco.policy"]);
+    const { told, socket } = await subscribe(join(folder, "ubus.sock"), "myco");
+    expect(await answer("myco", "status")).toMatchObject({
+      ...{ version: "0.1.0", mode: "dummy", health: { ok: true, problems: [] } },
+    });
+    expect(await answer("myco", "flows", { limit: 201 })).toEqual({
+      refused: "myco flows: invalid argument",
+    });
+    expect(
+      await answer("myco.persona", "add", { persona: "gaming", port: "udp/3074" }),
+    ).toMatchObject({
+      rule: { id: 1, persona: "gaming", port: "udp/3074", device: null },
+    });
+    expect(await answer("myco.persona", "delete", { id: 7 })).toEqual({
+      refused: "myco.persona delete: not found",
+    });
+    expect(await answer("myco.policy", "throttle", { persona: "torrent" })).toMatchObject({
+      policy: expect.arrayContaining([
+        { persona: "torrent", treatment: "throttle", from: "command" },
+      ]),
+    });
+    const set = { persona: "torrent", treatment: "configuration" };
+    expect(await answer("myco.policy", "set", set)).toEqual({ policy: node.node.flow?.policy() });
+    node.rewrite("flow: { enabled: maybe }\n");
+    expect(await answer("myco", "reload")).toEqual({ refused: "myco reload: invalid argument" });
+    expect(await answer("myco", "health")).toMatchObject({
+      ok: false,
+      problems: [{ code: "configuration-refused" }],
+    });
+    node.rewrite(more);
+    expect(await answer("myco", "reload")).toEqual({ applied: [], restart: [] });
+    expect(await answer("myco", "health")).toEqual({ ok: true, problems: [] });
+    await eventually(() => (told.length > 0 ? true : null));
+    expect(told[0]).toMatchObject({ method: "decision", data: { cause: expect.any(String) } });
+    socket.destroy();
+  } finally {
+    client.stop();
+    await discard(node);
+    await bus.stop();
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("a package of UCI is read over the bus", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "myco-bus-"));
+  const socketPath = join(folder, "ubus.sock");
+  const bus = await UbusServer.start(socketPath);
+  const uci = clientOn(socketPath, [UCI]);
+  try {
+    await eventually(() => (uci.isJoined ? true : null));
+    const read = await readUci("/etc/config/mycoflow", socketPath);
+    expect(read).toEqual({
+      text: "config flow\n\toption mode 'dummy'\n",
+      name: "uci export mycoflow",
+    });
+  } finally {
+    uci.stop();
+    await bus.stop();
+    rmSync(folder, { recursive: true });
+  }
+});
