@@ -91,10 +91,19 @@ describe.skipIf(CHROMIUM === null)(`the LuCI views (${CHROMIUM ?? NO_CHROMIUM})`
     expect(html).toContain("<b>–</b>");
   });
 
-  it("says what to do when the daemon does not run", () => {
-    const html = openPage(pageText("status", [{}]));
-    expect(html).toContain("MycoFlow does not run");
-    expect(html).toContain("logread -e mycoflow");
+  it("says what to do when the daemon, or its plane, does not run", () => {
+    const problems = [{ code: "configuration", message: "flow.sample_hz: found 99" }];
+    const off: Answers = {
+      myco: { status: { phase: "stopped", health: { ok: false, problems } } },
+    };
+    for (const html of [
+      openPage(pageText("status", [{}, off])),
+      openPage(pageText("status", [off])),
+    ]) {
+      expect(html).toContain("MycoFlow does not run");
+      expect(html).toContain("logread -e mycoflow");
+      expect(html).toContain("flow.sample_hz: found 99");
+    }
   });
 
   it("has a page of settings, in groups", () => {

@@ -246,9 +246,9 @@ function heading(status) {
 }
 
 function alerts(status) {
-	const sentences = [];
-	if (status.problem != null)
-		sentences.push(status.problem);
+	const sentences = status.health != null ? status.health.problems.map(({ message }) => message) : [];
+	if (status.problem != null && !sentences.includes(status.problem))
+		sentences.unshift(status.problem);
 	if (status.phase === 'running' && !status.pingerAlive)
 		sentences.push(_('The delay is not measured at present; the rates stay where they are.'));
 	return sentences.map((sentence) => E('div', { 'class': 'alert-message warning' }, [ sentence ]));
@@ -372,10 +372,11 @@ function decisions(list) {
 }
 
 function picture([ status, list, policy ]) {
-	if (status.phase === undefined)
+	// No daemon, or one whose plane is off, which has neither history nor directions.
+	if (status.history === undefined)
 		return [ E('div', { 'class': 'alert-message notice' }, [
 			_('MycoFlow does not run. Switch it on under Settings; “logread -e mycoflow” tells why it does not.')
-		]) ];
+		]) ].concat(alerts(status));
 	return [ heading(status) ].concat(alerts(status), [
 		tiles(status),
 		charts(status),
