@@ -8,9 +8,10 @@ export const CALENDAR_RULE =
 
 const SHORTHAND =
   /^(?:minutely|hourly|daily|weekly|monthly|quarterly|semiannually|yearly|annually)$/i;
+/** The days by their beginnings, in the order in which a range of them goes up. */
+const WEEKDAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const WEEKDAY =
-  "(?:mon(?:day)?|tue(?:sday)?|wed(?:nesday)?|thu(?:rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?)";
-const WEEKDAYS = new RegExp(`^${WEEKDAY}(?:(?:,|\\.\\.)${WEEKDAY})*$`, "i");
+  /^(?:mon(?:day)?|tue(?:sday)?|wed(?:nesday)?|thu(?:rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?)$/;
 /** `UTC`, or a name of the IANA time zone database. */
 const ZONE = /^(?:UTC|[A-Z][A-Za-z]+(?:\/[A-Za-z0-9_+-]+){1,2})$/;
 
@@ -23,8 +24,8 @@ interface Bounds {
 const YEAR: Bounds = { min: 1970, max: 2199 };
 const MONTH: Bounds = { min: 1, max: 12 };
 const DAY: Bounds = { min: 1, max: 31 };
-/** Counted from the end of the month: every month has so many. */
-const DAY_FROM_THE_END: Bounds = { min: 1, max: 28 };
+/** Days that can be counted from a month's end, whichever it is. */
+const DAYS_OF_EVERY_MONTH = 28;
 const HOUR: Bounds = { min: 0, max: 23 };
 const SIXTIETH: Bounds = { min: 0, max: 59 };
 
@@ -33,13 +34,24 @@ export function isCalendarEvent(text: string): boolean {
   if (text.length > CALENDAR_CHARACTERS_MAX) return false;
   const words = text.split(" ");
   const last = words.at(-1) ?? "";
-  const isZoned = words.length > 1 && ZONE.test(last) && !WEEKDAYS.test(last);
+  const isZoned = words.length > 1 && ZONE.test(last) && !areWeekdays(last);
   if (isZoned) words.pop();
   if (words.length === 1 && SHORTHAND.test(words[0]!)) return true;
-  let readCount = WEEKDAYS.test(words[0] ?? "") ? 1 : 0;
+  let readCount = areWeekdays(words[0]) ? 1 : 0;
   if (isDate(words[readCount])) readCount += 1;
   if (isTime(words[readCount])) readCount += 1;
   return readCount > 0 && readCount === words.length;
+}
+
+/** Days and ranges of them between commas. */
+function areWeekdays(word: string | undefined): boolean {
+  return (word ?? "").split(",").every((part) => {
+    const days = part.toLowerCase().split("..");
+    const [from = -1, to = from] = days.map((day) =>
+      WEEKDAY.test(day) ? WEEKDAYS.indexOf(day.slice(0, 3)) : -1,
+    );
+    return days.length <= 2 && from >= 0 && to >= from;
+  });
 }
 
 /** `[year-]month-day`, or `[year-]month~day` counted from the month's end. */
@@ -47,8 +59,18 @@ function isDate(word: string | undefined): boolean {
   const [, year = "*", month, mark, day] =
     /^(?:([^-~]+)-)?([^-~]+)([-~])([^-~]+)$/.exec(word ?? "") ?? [];
   if (month === undefined || day === undefined) return false;
-  const dayBounds = mark === "~" ? DAY_FROM_THE_END : DAY;
-  return isComponent(year, YEAR) && isComponent(month, MONTH) && isComponent(day, dayBounds);
+  const isDay = mark === "~" ? isDayFromTheEnd(day) : isComponent(day, DAY);
+  return isComponent(year, YEAR) && isComponent(month, MONTH) && isDay;
+}
+
+/** `N`, or `N/every` for those days and every so many after them, up to the month's end. */
+function isDayFromTheEnd(text: string): boolean {
+  const match = /^([0-9]{1,2})(?:\/([0-9]{1,2}))?$/.exec(text);
+  if (match === null) return false;
+  const [day, every] = [Number(match[1]), Number(match[2] ?? "1")];
+  return (
+    day >= 1 && day <= DAYS_OF_EVERY_MONTH && every >= 1 && (match[2] === undefined || every < day)
+  );
 }
 
 /** `hour:minute[:second]` */
