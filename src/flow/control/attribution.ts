@@ -39,12 +39,14 @@ function suspicion(
 ): Suspicion {
   const { direction, traffic, loaded } = controller;
   if (!loaded) return 0;
-  // A rate that was proven does not become too high by a little delay.
-  if (controller.proven && !controller.atCapacity && !severe) return 1;
+  const { proven, atCapacity, phase } = controller;
+  // A rate that was proven does not become too high by a little delay; one that drains is not proven by it.
+  if (proven && !atCapacity && !severe && phase !== "drain") return 1;
   if (direction === "download") {
     const held = traffic.unqueued || controller.atCapacity;
     return held && fits(controller, risenSinceMs) ? 2 : 1;
   }
+  if (controller.belowGood && !severe) return 1;
   return traffic.queued || fits(controller, risenSinceMs) ? 2 : 1;
 }
 

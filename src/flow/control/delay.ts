@@ -30,6 +30,8 @@ export interface DelayFacts {
   readonly baselineMs: number;
   /** How much the robust delay differs from one tick to the next while nothing happens. */
   readonly noiseMs: number;
+  /** How long one has to look to tell a queue from the packets that happen to be in a probe's way. */
+  readonly lookMs: number;
   readonly deltas: History;
 }
 
@@ -44,6 +46,10 @@ const SLOPE_MS_MORE_MAX = 1_200;
  * rate would be cut for its own long packets, and cut more the slower it gets.
  */
 const NOISE_PACKETS = 0.6;
+/** The newest tick, and more where a packet is long. */
+const LOOK_MS = 50;
+const LOOK_PACKETS = 20;
+const LOOK_MS_MAX = 800;
 /** A delay of so many set-points that still rises needs fewer votes. */
 const STEEP_SET_POINTS = 3;
 const STEEP_SLOPE = 0.1;
@@ -148,6 +154,7 @@ export class DelaySense {
       votes: this.#votes.count,
       baselineMs: this.#baselineMs,
       noiseMs: this.#noise.value ?? 0,
+      lookMs: Math.min(LOOK_MS + LOOK_PACKETS * this.#packetMs, LOOK_MS_MAX),
       deltas: this.#deltas,
     };
   }

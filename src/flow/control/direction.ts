@@ -43,17 +43,23 @@ const MARGIN_DECAY = 0.8;
 /** A capacity that fell further is another, and no reason for more room. */
 const SAME_CAPACITY_SHARE = 0.85;
 /** Half of the margin is taken back once the line is calm: up to there is nothing to find out. */
-const KNOWN_MARGIN_SHARE = 0.5;
+const KNOWN_MARGIN_SHARE = 0.4;
+/** All of it is left where packets are so long that this is how long a look takes. */
+const KNOWN_MARGIN_LOOK_MS = 600;
 const AT_CAPACITY_SHARE = 0.985;
+/** What arrives at less than this share of our rate is what we let through. */
+const OWN_RATE_SHARE = 1.02;
 /** The capacity met is believed so long. */
 const KNOWN_MS = 30_000;
 /** After a drain, before looking for more; less where the capacity changes all the time. */
 const PROBE_PAUSE_MS = 1_500;
+const PROBE_PAUSE_LOOKS = 10;
+const LOOK_MS_MIN = 100;
 const PROBE_PAUSE_SHARE_MIN = 0.2;
 const VOLATILITY_SHARE = 0.3;
 const VOLATILE = 0.25;
 /** Between two raises of a probe, beside the path's RTT: its effect has to be seen. */
-const PROBE_STEP_MS = 180;
+const PROBE_STEP_MS = 100;
 /** A probe whose rate is not used up for so long is over. */
 const PROBE_LULL_MS = 1_500;
 /** So far around the known capacity a probe goes in small steps; beyond, each is larger than the last. */
@@ -78,6 +84,9 @@ const FULL_QUEUE_MS = 200;
 /** A cut is judged when it should have taken this much off the delay; less than this share of it is no effect. */
 const JUDGED_MS = 12;
 const EFFECT_SHARE = 0.35;
+/** While more than this share of our rate arrives, a cut of the download is not judged, for so long at most. */
+const DRAINS_SHARE = 1.03;
+const DRAINS_MS_MAX = 1_000;
 const BITING_SHARE = 0.85;
 /** Cuts without effect before the delay is held to be somebody else's, when no other suspect is there. */
 const VAIN_CUTS_MAX = 3;
@@ -86,14 +95,21 @@ const ACQUITTED_MS = 5_000;
 /** Changes smaller than this are not worth a system call. */
 const CHANGE_SHARE_MIN = 0.004;
 
+/** A rate is good when it was in full use without delay for so long, and some looks; what a cut leaves of it. */
+const GOOD_MS = 600;
+const GOOD_LOOKS = 2;
+const GOOD_KEPT_SHARE = 0.9;
+const BELOW_GOOD_SHARE = 0.93;
+
 const PACKET_BITS = 8 * 1_514;
 /** Half a packet at each of the two. */
 const PACKETS_MET = 0.9;
 
 interface Drain {
-  /** The rate, and the capacity held for true, before the first cut. */
+  /** The rate, the capacity held for true and how much it changed, before the first cut. */
   readonly fromKbit: number;
   readonly capacityKbit: number | null;
+  readonly volatility: number;
   readonly cause: string;
   readonly cuts: number;
   readonly startMs: number;
@@ -114,11 +130,15 @@ export class DirectionController {
   #rateSinceMs = Number.NEGATIVE_INFINITY;
   #phase: Phase = "idle";
   #drain: Drain | null = null;
+  /** What cuts without effect took and steps up have not brought back yet; null: nothing. */
+  #owedKbit: number | null = null;
   #capacityKbit: number | null = null;
   #capacityAtMs = 0;
   /** Mean change of the capacity from one meeting to the next, as a natural logarithm. */
   readonly #volatility = new Ewma(VOLATILITY_SHARE);
   #provenKbit = 0;
+  /** The highest rate of late that was free of delay for long; a little delay later does not refute it at once. */
+  #goodKbit = 0;
   #stableKbit: number;
   #probeNotBeforeMs = Number.NEGATIVE_INFINITY;
   /** The delay and the rate when the probe under way began. */
@@ -164,17 +184,23 @@ export class DirectionController {
     return this.#rateKbit <= this.#provenKbit;
   }
 
+  /** Whether the rate is well below one that was free of delay for long. */
+  get belowGood(): boolean {
+    return this.#rateKbit < BELOW_GOOD_SHARE * this.#goodKbit;
+  }
+
   /** Whether the rate is beyond what has been proven to be free of delay. */
   get exploring(): boolean {
     return this.#phase === "probe" && this.#rateKbit > this.#provenKbit;
   }
 
   /** Whether the delay has answered the probe that is under way. */
-  probeAnswered({ deltas, noiseMs, setPointMs, atMs }: DelayFacts): boolean {
+  probeAnswered({ deltas, noiseMs, setPointMs, lookMs, atMs }: DelayFacts): boolean {
     if (!this.exploring) return false;
     const riseMs = Math.max(PROBE_RISE_SHARE * setPointMs, PROBE_RISE_NOISES * noiseMs);
-    const leastMs = deltas.least(atMs - 150);
-    return leastMs !== null && leastMs > this.#probeDeltaMs + riseMs;
+    const leastMs = deltas.least(atMs - 150) ?? 0;
+    const meanMs = deltas.mean(atMs - lookMs) ?? 0;
+    return Math.min(leastMs, meanMs) > this.#probeDeltaMs + riseMs;
   }
 
   /** How far beyond, as a share: the delay cannot grow faster than that by its fault alone. */
@@ -220,6 +246,7 @@ export class DirectionController {
     this.#prove(facts);
     if (this.#drain !== null) return this.#whileDraining(facts, this.#drain, charge);
     if (charge.guilty) return this.#cut(facts);
+    if (this.#owedKbit !== null) return this.#giveBack(facts.atMs, this.#owedKbit);
     if (this.traffic.lineKbit === null || facts.deltaMs === null) return null;
     if (this.saturated) return this.#climb(facts, mayProbe);
     return this.#rest(facts.atMs);
@@ -250,10 +277,11 @@ export class DirectionController {
   /** Forgets what was under way, as after an outage; what was learned of the line stays. */
   interrupt(atMs: number): void {
     this.#drain = null;
+    this.#owedKbit = null;
     this.#phase = "hold";
     this.#vainCuts = 0;
     this.#steering.reset();
-    this.#probeNotBeforeMs = atMs + this.#pauseMs;
+    this.#probeNotBeforeMs = atMs + this.#pauseMs(LOOK_MS_MIN);
   }
 
   view(): DirectionView {
@@ -275,6 +303,9 @@ export class DirectionController {
     if (heldMs >= STABLE_MS && this.#drain === null) this.#stableKbit = this.#rateKbit;
     if (heldMs < PROVEN_MS || !this.saturated) return;
     this.#provenKbit = Math.max(this.#provenKbit, this.#rateKbit);
+    if (heldMs >= GOOD_MS + GOOD_LOOKS * facts.lookMs) {
+      this.#goodKbit = Math.max(this.#goodKbit, this.#rateKbit);
+    }
     this.#vainCuts = 0;
   }
 
@@ -284,6 +315,7 @@ export class DirectionController {
     if (!this.limiter.open(atMs)) return null;
     const capacityKbit = this.#estimate(facts);
     if (capacityKbit === null) return null;
+    this.#owedKbit = null;
     const undershoot = undershootFor(deltaMs);
     const seenMs = atMs + baselineMs + EFFECT_MS;
     const expectedMs = Math.min(Math.max(JUDGED_MS, 0.3 * deltaMs), deltaMs);
@@ -293,16 +325,20 @@ export class DirectionController {
       cuts: (this.#drain?.cuts ?? 0) + 1,
       fromKbit: this.#drain?.fromKbit ?? (this.exploring ? this.#probeFromKbit : this.#rateKbit),
       capacityKbit: this.#drain?.capacityKbit ?? this.#capacityKbit,
+      volatility: this.#drain?.volatility ?? this.#volatility.value ?? 0,
       startMs: atMs,
       deltaMs,
       judgeMs: seenMs + expectedMs / undershoot,
       judgedDeltaMs: deltaMs - EFFECT_SHARE * expectedMs,
       deadlineMs: seenMs + (1.3 * deltaMs) / undershoot,
     };
+    const surelyKbit = this.#surelyKbit(capacityKbit);
+    const keptKbit = facts.severe ? 0 : GOOD_KEPT_SHARE * this.#goodKbit;
+    this.#goodKbit = Math.min(this.#goodKbit, Math.max(capacityKbit, keptKbit));
     this.#meet(atMs, capacityKbit);
     this.#phase = "drain";
     this.#steering.reset();
-    const wantedKbit = Math.min(capacityKbit, this.#rateKbit) * (1 - undershoot);
+    const wantedKbit = Math.min(surelyKbit, this.#rateKbit) * (1 - undershoot);
     return this.#move("lower", cause, wantedKbit);
   }
 
@@ -312,8 +348,16 @@ export class DirectionController {
     const sinceMs = Math.max(risenSinceMs ?? atMs - 300, atMs - 500, this.#rateSinceMs + 50);
     const lineKbit = this.traffic.rateSince(Math.min(sinceMs, atMs - 90));
     if (lineKbit === null) return null;
-    if (this.direction === "download") return lineKbit;
-    return uploadCapacity(lineKbit, this.saturated, facts);
+    const upload = this.direction === "upload";
+    const seenKbit = upload ? uploadCapacity(lineKbit, this.saturated, facts) : lineKbit;
+    // What was proven before a probe is not less for the probe's delay.
+    return this.exploring && !facts.severe ? Math.max(seenKbit, this.#provenKbit) : seenKbit;
+  }
+
+  /** A rate at which the queue empties: an upload's capacity is guessed, what was proven is not. */
+  #surelyKbit(capacityKbit: number): number {
+    const guessed = this.direction === "upload" && this.exploring && this.#provenKbit > 0;
+    return guessed ? Math.min(capacityKbit, this.#provenKbit) : capacityKbit;
   }
 
   #meet(atMs: number, capacityKbit: number): void {
@@ -329,13 +373,22 @@ export class DirectionController {
     if (deltaMs === null) return null;
     if (deltaMs <= facts.setPointMs / 2) return this.#settle(facts, drain);
     if (atMs < drain.judgeMs) return null;
-    if (charge.guilty && deltaMs > drain.judgedDeltaMs) {
+    if (this.#stillDrains(facts, drain)) return null;
+    const leastMs = facts.deltas.least(atMs - facts.lookMs) ?? deltaMs;
+    if (charge.guilty && leastMs > drain.judgedDeltaMs) {
       // A rate that holds nothing back was not low enough to show anything.
       const again = !this.#bites && !(charge.alternative && drain.cuts > 1);
       return again ? this.#cut(facts) : this.#vain(facts, drain, charge);
     }
     if (atMs < drain.deadlineMs) return null;
     return charge.guilty ? this.#cut(facts) : this.#settle(facts, drain);
+  }
+
+  /** More arrives than we let through: the line's queue still empties, or the senders have not heard of it. */
+  #stillDrains({ atMs, lookMs }: DelayFacts, drain: Drain): boolean {
+    if (this.direction === "upload" || atMs >= drain.judgeMs + DRAINS_MS_MAX) return false;
+    const arrivesKbit = this.traffic.rateSince(atMs - 150 - lookMs) ?? 0;
+    return arrivesKbit > DRAINS_SHARE * this.#rateKbit;
   }
 
   get #bites(): boolean {
@@ -360,7 +413,11 @@ export class DirectionController {
     if (this.direction === "download" && atMs - busySinceMs >= 200) {
       const carriedKbit = this.traffic.rateSince(busySinceMs, atMs - baselineMs / 2);
       // While its queue lasted the line was busy; what it carried is what it can.
-      if (carriedKbit !== null) this.#meet(atMs, Math.max(carriedKbit, this.#rateKbit));
+      // No more than our own rate tells nothing of the line after a probe that began from a good rate.
+      const ownRate = (carriedKbit ?? 0) <= OWN_RATE_SHARE * this.#rateKbit;
+      if (carriedKbit !== null && !(ownRate && drain.cause === "probe-end")) {
+        this.#meet(atMs, Math.max(carriedKbit, this.#rateKbit));
+      }
     }
     this.#adaptMargin(drain);
     if (drain.cause === "bloat") {
@@ -370,7 +427,7 @@ export class DirectionController {
     this.#drain = null;
     this.#phase = "hold";
     this.#vainCuts = 0;
-    this.#probeNotBeforeMs = atMs + this.#pauseMs;
+    this.#probeNotBeforeMs = atMs + this.#pauseMs(facts.lookMs);
     return this.#move(
       "settle",
       "drained",
@@ -391,11 +448,23 @@ export class DirectionController {
     this.#acquittedAtMs = atMs;
     this.#capacityKbit = drain.capacityKbit ?? drain.fromKbit;
     this.#capacityAtMs = atMs;
+    this.#volatility.shift(drain.volatility - (this.#volatility.value ?? 0));
     this.#drain = null;
     this.#phase = "hold";
     this.#vainCuts = 0;
-    this.#probeNotBeforeMs = atMs + this.#pauseMs;
-    return this.#move("restore", "no-effect", drain.fromKbit);
+    this.#probeNotBeforeMs = atMs + this.#pauseMs(facts.lookMs);
+    return this.#giveBack(atMs, drain.fromKbit);
+  }
+
+  /** One step up to what was taken without effect, as soon as one may be made. */
+  #giveBack(atMs: number, owedKbit: number): Move | null {
+    this.#owedKbit = owedKbit;
+    if (!this.limiter.open(atMs)) return null;
+    const move = this.#move("restore", "no-effect", owedKbit);
+    // Where the capacity is another each time, what it was says little of what it is.
+    const isSure = this.#restlessness < 1;
+    if (move === null || move.toKbit >= owedKbit || !isSure) this.#owedKbit = null;
+    return move;
   }
 
   /** In full use: up to what is known at once, beyond it by steering, when it is its turn. */
@@ -404,15 +473,18 @@ export class DirectionController {
     this.#idleSinceMs = null;
     if (this.#phase === "idle") this.#phase = "hold";
     if (deltaMs === null || !facts.calm || !this.limiter.open(atMs)) return null;
-    const knownKbit = this.#knownKbit(atMs);
+    const knownKbit = this.#knownKbit(facts);
     const known = this.#move("raise", "known-capacity", knownKbit);
-    if (known !== null && known.toKbit > this.#rateKbit) return known;
+    // An upload's is a guess: not while the other direction looks for more, or neither could be told from the other.
+    const isSure = this.direction === "download" || mayProbe;
+    if (isSure && known !== null && known.toKbit > this.#rateKbit) return known;
     if (!mayProbe || atMs < this.#probeNotBeforeMs) return null;
-    if (atMs - this.#rateSinceMs < facts.baselineMs + PROBE_STEP_MS) return null;
+    if (atMs - this.#rateSinceMs < facts.baselineMs + PROBE_STEP_MS + facts.lookMs) return null;
     const nearKnown = this.#rateKbit < NEAR_KNOWN_SHARE * knownKbit;
     const stepShare = this.#steering.step(facts, nearKnown, this.#restlessness);
     if (stepShare <= 0) return null;
-    if (this.#phase !== "probe") this.#beginProbe(deltaMs);
+    if (this.#phase !== "probe")
+      this.#beginProbe(facts.deltas.mean(atMs - facts.lookMs) ?? deltaMs);
     return this.#move("raise", "probe-up", this.#rateKbit * (1 + stepShare));
   }
 
@@ -428,13 +500,18 @@ export class DirectionController {
     return Math.min((this.#volatility.value ?? 0) / VOLATILE, 1);
   }
 
-  get #pauseMs(): number {
-    return PROBE_PAUSE_MS * Math.max(1 - this.#restlessness, PROBE_PAUSE_SHARE_MIN);
+  #pauseMs(lookMs: number): number {
+    return (
+      (PROBE_PAUSE_MS + PROBE_PAUSE_LOOKS * Math.max(lookMs - LOOK_MS_MIN, 0)) *
+      Math.max(1 - this.#restlessness, PROBE_PAUSE_SHARE_MIN)
+    );
   }
 
-  #knownKbit(atMs: number): number {
+  #knownKbit({ atMs, lookMs }: DelayFacts): number {
     if (this.#capacityKbit === null || atMs - this.#capacityAtMs > KNOWN_MS) return 0;
-    return (1 - KNOWN_MARGIN_SHARE * this.#margin) * this.#capacityKbit;
+    const marginShare = Math.min(KNOWN_MARGIN_SHARE + lookMs / KNOWN_MARGIN_LOOK_MS, 1);
+    const metKbit = (1 - marginShare * this.#margin) * this.#capacityKbit;
+    return Math.max(metKbit, (1 - this.#margin) * this.#goodKbit);
   }
 
   /** Not in full use: never up for that, and back to the base when it lasts. */

@@ -68,6 +68,19 @@ export class History {
     return count < 3 || spread <= 0 ? null : (count * sumXY - sumX * sumY) / spread;
   }
 
+  /** Mean of the values since `sinceMs`; null: none. */
+  mean(sinceMs: number): number | null {
+    let count = 0;
+    let sum = 0;
+    for (let age = 0; age < this.#length; age += 1) {
+      const index = this.#indexOf(age);
+      if (this.#atMs[index]! < sinceMs) break;
+      count += 1;
+      sum += this.#values[index]!;
+    }
+    return count === 0 ? null : sum / count;
+  }
+
   /** The smallest value since `sinceMs`; null: none. */
   least(sinceMs: number): number | null {
     let least: number | null = null;

@@ -5,7 +5,7 @@ import type { DelayFacts } from "./delay.ts";
 /** Share of the rate for each whole set-point of room below it. */
 const PROPORTIONAL = 0.02;
 /** And more where the capacity changes all the time. */
-const RESTLESS = 0.06;
+const RESTLESS = 0.14;
 /** What each clean step adds to the next one. */
 const INTEGRAL = 0.03;
 const INTEGRAL_MAX = 0.22;

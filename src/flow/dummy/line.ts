@@ -12,6 +12,7 @@ const CUBIC_BETA = 0.7;
 const AQM_TARGET_MS = 5;
 const AQM_INTERVAL_MS = 100;
 const RETRANSMISSION_TIMEOUT_MS = 1_000;
+const STEADY_QUEUE_BYTES_MAX = 4 * MTU_BYTES;
 /** How far ahead an acknowledgement may lie: path and queues of four seconds at 2 ms a step. */
 const ACK_RING_STEPS = 2_048;
 
@@ -56,6 +57,8 @@ export class SimulatedLine {
   readonly #aboveSinceMs: Float64Array;
   readonly #dropCount: Float64Array;
   readonly #nextDropMs: Float64Array;
+  /** Dropped bytes still to be taken off what is served: they crossed the line too (tc-cake(8), `ingress`). */
+  #droppedBytes = 0;
   /** Acknowledgements under way: step × flow. */
   readonly #acks: Float64Array;
   #lineQueueBytes = 0;
@@ -153,7 +156,10 @@ export class SimulatedLine {
       this.#inFlight[flow]! += bytes;
       this.#enter(flow, bytes);
     }
-    if (steadyKbit > 0) this.#enter(this.#steady, (steadyKbit * stepMs) / 8);
+    // What does not listen is dropped once it waits too long.
+    if (steadyKbit > 0 && this.#shaperQueue[this.#steady]! < STEADY_QUEUE_BYTES_MAX) {
+      this.#enter(this.#steady, (steadyKbit * stepMs) / 8);
+    }
     if (this.foreignKbit > 0) this.#enterLine(this.#foreign, (this.foreignKbit * stepMs) / 8);
   }
 
@@ -197,6 +203,9 @@ export class SimulatedLine {
   /** Fair shares among the flows that wait; what one leaves over goes to the others. */
   #serveShaper(returnMs: number): void {
     let budget = (this.rateKbit * this.#options.stepMs) / 8;
+    const spent = Math.min(this.#droppedBytes, budget / 2);
+    this.#droppedBytes -= spent;
+    budget -= spent;
     for (let round = 0; round < 3 && budget > 1; round += 1) {
       let waiting = 0;
       for (const bytes of this.#shaperQueue) if (bytes > 0) waiting += 1;
@@ -298,6 +307,7 @@ export class SimulatedLine {
         this.#dropCount[flow]! += 1;
         this.#nextDropMs[flow] = nowMs + AQM_INTERVAL_MS / Math.sqrt(this.#dropCount[flow]!);
         this.shaperDrops += 1;
+        if (this.#options.lineFirst) this.#droppedBytes += MTU_BYTES;
         this.#shaperQueue[flow]! -= MTU_BYTES;
         this.#inFlight[flow] = Math.max(this.#inFlight[flow]! - MTU_BYTES, 0);
         this.#lose(flow, nowMs);
