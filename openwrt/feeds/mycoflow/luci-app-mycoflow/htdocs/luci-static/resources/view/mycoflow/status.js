@@ -15,9 +15,9 @@
 const POLL_SECONDS = 2;
 const FLOWS_MAX = 40;
 const DECISIONS_MAX = 30;
-const CHART = { height: 190, left: 66, right: 10, top: 10, bottom: 22 };
+const CHART = { height: 160, left: 66, right: 10, top: 10, bottom: 22 };
 /** A chart over the whole page is as high as one over half of it. */
-const CHART_WIDTHS = { whole: 1440, half: 700 };
+const CHART_WIDTHS = { whole: 1010, half: 480 };
 
 const COLOURS = {
 	download: '#3b82f6',
@@ -62,11 +62,11 @@ const STYLE = `
 .myco-legend { display: flex; flex-wrap: wrap; gap: .2em 1.2em; font-size: .85em; margin-top: .4em; }
 .myco-legend i { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin-right: .4em; vertical-align: -1px; }
 .myco-badge { display: inline-block; padding: .1em .6em; border-radius: 1em; color: #fff; font-size: .85em; white-space: nowrap; }
-.myco-bar { height: 6px; border-radius: 3px; background: var(--myco-line); overflow: hidden; min-width: 5em; }
+.myco-bar { height: 6px; border-radius: 3px; background: var(--myco-line); overflow: hidden; min-width: 2.5em; }
 .myco-bar > div { height: 100%; }
 .myco table { width: 100%; border-collapse: collapse; }
 .myco th { text-align: left; font-weight: 600; font-size: .85em; opacity: .72; }
-.myco th, .myco td { padding: .3em .6em .3em 0; border-bottom: 1px solid var(--myco-faint); }
+.myco th, .myco td { padding: .3em .5em .3em 0; border-bottom: 1px solid var(--myco-faint); }
 .myco .myco-number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .myco td:first-child { white-space: nowrap; }
 .myco-what { overflow-wrap: anywhere; }
@@ -312,7 +312,7 @@ function tinName(tin) {
 function tins(title, { tins, shaperKbit }, colour) {
 	const most = Math.max(shaperKbit || 0, ...tins.map(({ rateKbit }) => rateKbit), 1);
 	return card(title, [ grid(
-		[ _('Tin'), '', { number: _('Rate') }, { number: _('Waiting') }, { number: _('Delay') }, { number: _('Dropped') }, { number: _('Marked') } ],
+		[ _('Tin'), '', { number: _('Rate') }, { number: _('Waiting') }, { number: _('Delay') }, { number: _('Drops') }, { number: _('ECN') } ],
 		tins.slice().reverse().map((tin) => [
 			tinName(tin.tin),
 			E('div', { 'class': 'myco-bar' }, [
