@@ -46,7 +46,7 @@ function suspicion(
     const held = traffic.unqueued || controller.atCapacity;
     return held && fits(controller, risenSinceMs) ? 2 : 1;
   }
-  if (controller.belowGood && !severe) return 1;
+  if (controller.belowGood && !severe && phase !== "drain") return 1;
   return traffic.queued || fits(controller, risenSinceMs) ? 2 : 1;
 }
 

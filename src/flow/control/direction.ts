@@ -60,6 +60,7 @@ const VOLATILITY_SHARE = 0.3;
 const VOLATILE = 0.25;
 /** Between two raises of a probe, beside the path's RTT: its effect has to be seen. */
 const PROBE_STEP_MS = 100;
+const STEP_SET_POINTS = 2;
 /** A probe whose rate is not used up for so long is over. */
 const PROBE_LULL_MS = 1_500;
 /** So far around the known capacity a probe goes in small steps; beyond, each is larger than the last. */
@@ -481,7 +482,9 @@ export class DirectionController {
     if (!mayProbe || atMs < this.#probeNotBeforeMs) return null;
     if (atMs - this.#rateSinceMs < facts.baselineMs + PROBE_STEP_MS + facts.lookMs) return null;
     const nearKnown = this.#rateKbit < NEAR_KNOWN_SHARE * knownKbit;
-    const stepShare = this.#steering.step(facts, nearKnown, this.#restlessness);
+    const steeredShare = this.#steering.step(facts, nearKnown, this.#restlessness);
+    // The queue it may make before it can be seen.
+    const stepShare = Math.min(steeredShare, (STEP_SET_POINTS * facts.setPointMs) / facts.lookMs);
     if (stepShare <= 0) return null;
     if (this.#phase !== "probe")
       this.#beginProbe(facts.deltas.mean(atMs - facts.lookMs) ?? deltaMs);
