@@ -8,9 +8,15 @@
       services.resolved.enable = true;
       services.myco = {
         enable = true;
-        settings.engine.stableWait = "500ms";
+        settings.engine = {
+          stableWait = "500ms";
+          reserve = 0;
+        };
       };
-      environment.systemPackages = [ pkgs.python3 ];
+      environment.systemPackages = [
+        pkgs.curl
+        pkgs.python3
+      ];
     };
 
   testScript = builtins.readFile ./dns.py;

@@ -1,17 +1,6 @@
-# Names of services: answered by the node, and asked of it by the machine's own resolver.
+# Three nodes find each other, agree, are cut apart, and agree again.
 {
   name = "myco-gossip";
-
-  nodes.machine =
-    { pkgs, ... }:
-    {
-      services.resolved.enable = true;
-      services.myco = {
-        enable = true;
-        settings.engine.stableWait = "500ms";
-      };
-      environment.systemPackages = [ pkgs.python3 ];
-    };
-
+  nodes = import ./three-nodes.nix;
   testScript = builtins.readFile ./gossip.py;
 }

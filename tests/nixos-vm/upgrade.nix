@@ -1,17 +1,14 @@
-# Names of services: answered by the node, and asked of it by the machine's own resolver.
+# The state that version 0.1.0 wrote is read by the present one.
 {
   name = "myco-upgrade";
 
-  nodes.machine =
-    { pkgs, ... }:
-    {
-      services.resolved.enable = true;
-      services.myco = {
-        enable = true;
-        settings.engine.stableWait = "500ms";
-      };
-      environment.systemPackages = [ pkgs.python3 ];
+  nodes.machine = {
+    services.myco = {
+      enable = true;
+      settings.engine.reserve = 0;
     };
+    environment.etc."myco-state".source = ./state-0.1.0;
+  };
 
   testScript = builtins.readFile ./upgrade.py;
 }
