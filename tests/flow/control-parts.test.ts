@@ -30,7 +30,7 @@ describe("a history", () => {
     );
   });
 
-  test("knows the least of what it still holds", () => {
+  test("knows the least and the mean of what it still holds", () => {
     fc.assert(
       fc.property(points, fc.nat(2_000), (values, sinceMs) => {
         const history = new History();
@@ -43,6 +43,13 @@ describe("a history", () => {
           .filter(({ atMs }) => atMs >= sinceMs);
         const least = held.length === 0 ? null : Math.min(...held.map(({ value }) => value));
         expect(history.least(sinceMs)).toBe(least);
+        const mean = history.mean(sinceMs);
+        if (held.length === 0) expect(mean).toBeNull();
+        else
+          expect(mean).toBeCloseTo(
+            held.reduce((sum, { value }) => sum + value, 0) / held.length,
+            6,
+          );
       }),
     );
   });

@@ -74,8 +74,30 @@ describe("a capacity that falls to a quarter and comes back (T1)", () => {
 
 test("a slow line (T8) is seldom cut for its own long packets", () => {
   const { run, decisions, oracleUsable } = play("T8");
-  expect(falseCuts(decisions, run.ticks).length).toBeLessThanOrEqual(4);
-  expect(run.figures.usable / oracleUsable).toBeGreaterThan(0.6);
+  expect(falseCuts(decisions, run.ticks).length).toBeLessThanOrEqual(2);
+  expect(run.figures.usable / oracleUsable).toBeGreaterThan(0.75);
+  expect(run.figures.uploadGoodput).toBeGreaterThan(0.6);
+});
+
+test("a line that is another every moment (T4) is used to over half of what an oracle can", () => {
+  const { run, oracleUsable } = play("T4");
+  expect(run.figures.usable / oracleUsable).toBeGreaterThan(0.52);
+});
+
+test("what a choked upload took from the download comes back within four seconds", () => {
+  const steady = LINK_TRACES.find(({ name }) => name === "T0")!;
+  const choked = { atMs: 20_000, value: 2_500 };
+  const capacityKbit = [...steady.upload.capacityKbit, choked];
+  const trace = { ...steady, upload: { ...steady.upload, capacityKbit } };
+  const ours = new LoopContestant(settingsOfTrace(trace));
+  const { ticks } = runTrace(trace, ours);
+  const taken = ours.decisions.filter(
+    ({ atMs, direction, kind, toKbit }) =>
+      atMs > 20_000 && direction === "download" && kind === "lower" && toKbit! < 20_000,
+  );
+  expect(taken).not.toEqual([]);
+  const late = ticks.filter(({ atMs }) => atMs > 24_000);
+  expect(Math.min(...late.map(({ rateKbit }) => rateKbit.download))).toBeGreaterThan(40_000);
 });
 
 test("a square wave (T2) is used to over half of what an oracle can", () => {
