@@ -53,6 +53,7 @@ in
     ExecStart = "${myco} daemon";
     ExecReload = "${pkgs.coreutils}/bin/kill -HUP $MAINPID";
     KillMode = "mixed";
+    TimeoutStartSec = "3min";
     TimeoutStopSec = "30s";
     WatchdogSec = "30s";
     WatchdogSignal = "SIGKILL";

@@ -1,7 +1,18 @@
 // The flake, its lock and the NixOS module, as far as evaluation goes: with real nix, without
 // network, against the stand-in for nixpkgs in tests/nix/stub.
 
-import { readdirSync, readFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -17,6 +28,7 @@ declare module "vitest" {
 }
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const BUNDLE = `${ROOT}dist/myco.mjs`;
 const SERVER_EXPOSURE_MAX = 2.7;
 const ROUTER_EXPOSURE_MAX = 3.6;
 
@@ -186,6 +198,54 @@ describe("the NixOS module", () => {
       nixos.delete(key);
     }
     expect(Object.fromEntries(nixos)).toEqual(Object.fromEntries(debian));
+  });
+
+  it("joins by an invitation and a key that are files, once", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "myco-join-"));
+    const dataDir = join(folder, "state");
+    const copy = mutant(
+      "images/nixos-server.nix",
+      "mesh.openFirewall",
+      `settings.dataDir = "${dataDir}";
+      mesh.invitationFile = "/run/secrets/invitation";
+      mesh.keyFile = "/run/secrets/key";
+      mesh.openFirewall`,
+    );
+    const { server } = await copy.systems();
+    expect(server.unit).toMatch(/^LoadCredential=invitationFile:\/run\/secrets\/invitation$/m);
+    expect(server.unit).toMatch(/^LoadCredential=keyFile:\/run\/secrets\/key$/m);
+    expect(server.unit).not.toMatch(/ConditionPathExists/);
+    const script = JSON.parse(
+      await copy.evaluate(
+        "nixosConfigurations.server",
+        "s: s.config.systemd.services.myco.preStart",
+      ),
+    ) as string;
+
+    const configuration = join(folder, "config.yaml");
+    writeFileSync(configuration, JSON.stringify(server.settings));
+    const env = { MYCO_CONFIG: configuration, CREDENTIALS_DIRECTORY: join(folder, "credentials") };
+    const myco = async (...words: string[]) =>
+      (await execa(process.execPath, [BUNDLE, "cluster", ...words], { env })).stdout;
+    const rootKey = ["--root-key", join(folder, "root.key")];
+    await myco("init", "--data-dir", join(folder, "first"), ...rootKey);
+    const publicKey = await myco("join", "--request", "--data-dir", join(folder, "elsewhere"));
+    const peer = ["--peer", "192.0.2.1:7946"];
+    const invitation = await myco("invite", ...rootKey, ...peer, "--public-key", publicKey);
+    mkdirSync(env.CREDENTIALS_DIRECTORY);
+    mkdirSync(dataDir);
+    writeFileSync(join(env.CREDENTIALS_DIRECTORY, "invitationFile"), `${invitation}\n`);
+    copyFileSync(join(folder, "elsewhere", "node.key"), join(env.CREDENTIALS_DIRECTORY, "keyFile"));
+    const preStart = script.replaceAll(
+      /\/nix\/store\/\S+\/bin\/myco/g,
+      `${process.execPath} ${BUNDLE}`,
+    );
+    const joined = await execa("sh", ["-e", "-c", preStart], { env });
+    expect(joined.stdout).toMatch(/this machine is the node/);
+    expect(readdirSync(dataDir).sort()).toEqual(["node.cert", "node.key", "root.pub", "seeds"]);
+    expect(statSync(join(dataDir, "node.key")).mode & 0o777).toBe(0o600);
+    expect((await execa("sh", ["-e", "-c", preStart], { env })).stdout).toBe("");
+    rmSync(folder, { recursive: true });
   });
 
   it("does not get past systemd with a misspelled key", async ({ task, skip }) => {
