@@ -3,12 +3,14 @@
 
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { BUSYBOX, NO_BUSYBOX, StandInRoot } from "./stand-in-root.ts";
+import { skipWithout } from "./skip-without.ts";
+import { BUSYBOX, StandInRoot } from "./stand-in-root.ts";
 
 const ENABLED = ["mycoflow.flow=flow", "mycoflow.flow.enabled=1"];
 const SQM_ON_WAN = ["sqm.q=queue", "sqm.q.enabled=1", "sqm.q.interface=eth1"];
 
-describe.skipIf(BUSYBOX === null)(`the init script (${BUSYBOX ?? NO_BUSYBOX})`, () => {
+describe("the init script, in busybox' shell", () => {
+  skipWithout(BUSYBOX, "busybox");
   let root: StandInRoot;
   beforeAll(() => {
     root = new StandInRoot();
@@ -199,7 +201,8 @@ describe.skipIf(BUSYBOX === null)(`the init script (${BUSYBOX ?? NO_BUSYBOX})`, 
   });
 });
 
-describe.skipIf(BUSYBOX === null)("the hotplug script", () => {
+describe("the hotplug script, in busybox' shell", () => {
+  skipWithout(BUSYBOX, "busybox");
   let root: StandInRoot;
   const plug = (environment: Readonly<Record<string, string>>) => {
     root.write("etc/init.d/mycoflow", '#!/bin/sh\necho "init $1" >>"$STATE/calls"\n', 0o755);

@@ -6,12 +6,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { BUSYBOX, findProgram, NO_BUSYBOX } from "./stand-in-root.ts";
+import { findProgram, skipWithout } from "./skip-without.ts";
+import { BUSYBOX } from "./stand-in-root.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const FOLDERS = ["openwrt", "images"];
 const SHELLCHECK = findProgram("shellcheck");
-const NO_SHELLCHECK = "there is no shellcheck on PATH (Debian's package shellcheck)";
 
 /** By their first line, or by the one that names their dialect. */
 const scripts = FOLDERS.flatMap((folder) =>
@@ -27,21 +27,26 @@ describe("the shell scripts", () => {
   it("are found", () => {
     expect(scripts.length).toBeGreaterThanOrEqual(6);
   });
+});
 
-  it.skipIf(SHELLCHECK === null)(`pass shellcheck (${SHELLCHECK ?? NO_SHELLCHECK})`, () => {
+describe("shellcheck", () => {
+  skipWithout(SHELLCHECK, "shellcheck");
+
+  it("has nothing to say about them", () => {
     const words = ["--external-sources", "--format=gcc", ...scripts];
     const { stdout, stderr } = spawnSync(SHELLCHECK ?? "", words, { cwd: ROOT, encoding: "utf8" });
     expect(stdout + stderr).toBe("");
   });
+});
 
-  it.skipIf(BUSYBOX === null).each(scripts)(
-    `is read by busybox (${BUSYBOX ?? NO_BUSYBOX}): %s`,
-    (path) => {
-      const { status, stderr } = spawnSync(BUSYBOX ?? "", ["ash", "-n", path], {
-        cwd: ROOT,
-        encoding: "utf8",
-      });
-      expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-    },
-  );
+describe("busybox' shell", () => {
+  skipWithout(BUSYBOX, "busybox");
+
+  it.each(scripts)("can read %s", (path) => {
+    const { status, stderr } = spawnSync(BUSYBOX ?? "", ["ash", "-n", path], {
+      cwd: ROOT,
+      encoding: "utf8",
+    });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  });
 });

@@ -16,17 +16,12 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { feedPackage, stageFiles } from "../../scripts/build-ipk.mjs";
+import { findProgram } from "./skip-without.ts";
 
 const STAND_INS = fileURLToPath(new URL("stand-ins", import.meta.url));
 
-/** Null: there is none on PATH. */
+/** Null: there is none on PATH, and nothing can be run. */
 export const BUSYBOX: string | null = findProgram("busybox");
-export const NO_BUSYBOX = "there is no busybox on PATH (Debian's package busybox)";
-
-export function findProgram(name: string): string | null {
-  const folders = (process.env.PATH ?? "").split(":");
-  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? null;
-}
 
 export interface Outcome {
   readonly exitCode: number | null;
@@ -49,11 +44,9 @@ export class StandInRoot {
     );
     cpSync(STAND_INS, this.path, { recursive: true });
     mkdirSync(this.#state);
-    for (const applet of execFileSync(BUSYBOX ?? "", ["--list"], { encoding: "utf8" }).split(
-      "\n",
-    )) {
+    for (const applet of appletsOf(BUSYBOX)) {
       const link = join(this.path, "bin", applet);
-      if (applet !== "" && !existsSync(link)) symlinkSync(BUSYBOX ?? "", link);
+      if (!existsSync(link)) symlinkSync(BUSYBOX ?? "", link);
     }
   }
 
@@ -153,4 +146,9 @@ export class StandInRoot {
     const path = join(this.#state, name);
     return existsSync(path) ? readFileSync(path, "utf8").split("\n").filter(Boolean) : [];
   }
+}
+
+function appletsOf(busybox: string | null): string[] {
+  if (busybox === null) return [];
+  return execFileSync(busybox, ["--list"], { encoding: "utf8" }).split("\n").filter(Boolean);
 }

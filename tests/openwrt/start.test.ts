@@ -6,12 +6,14 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { BUSYBOX, NO_BUSYBOX, StandInRoot } from "./stand-in-root.ts";
+import { skipWithout } from "./skip-without.ts";
+import { BUSYBOX, StandInRoot } from "./stand-in-root.ts";
 
 const START = "usr/lib/myco/start";
 const PAUSES = [0, 5, 10, 20, 40, 80, 160, 300, 300];
 
-describe.skipIf(BUSYBOX === null)(`a start of the daemon (${BUSYBOX ?? NO_BUSYBOX})`, () => {
+describe("a start of the daemon, in busybox' shell", () => {
+  skipWithout(BUSYBOX, "busybox");
   let root: StandInRoot;
   beforeAll(() => {
     root = new StandInRoot();

@@ -4,14 +4,16 @@ import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parseUciFlowSettings } from "../../src/flow/uci/flow-options.ts";
 import type { FlowSettings } from "../../src/schema/flow-settings.ts";
-import { BUSYBOX, NO_BUSYBOX, StandInRoot } from "./stand-in-root.ts";
+import { skipWithout } from "./skip-without.ts";
+import { BUSYBOX, StandInRoot } from "./stand-in-root.ts";
 
 const SCRIPT = "etc/uci-defaults/80-mycoflow";
 const DHCP = ["network.wan=interface", "network.wan.proto=dhcp", "network.wan.device=eth1"];
 const PPPOE = ["network.wan=interface", "network.wan.proto=pppoe", "network.wan.device=eth1"];
 const SQM = ["sqm.q=queue", "sqm.q.interface=eth1", "sqm.q.download=45000", "sqm.q.upload=9000"];
 
-describe.skipIf(BUSYBOX === null)(`the first boot (${BUSYBOX ?? NO_BUSYBOX})`, () => {
+describe("the first boot, in busybox' shell", () => {
+  skipWithout(BUSYBOX, "busybox");
   let root: StandInRoot;
   beforeAll(() => {
     root = new StandInRoot();

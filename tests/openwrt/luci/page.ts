@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { findProgram } from "../stand-in-root.ts";
+import { findProgram } from "../skip-without.ts";
 
 const VIEWS = fileURLToPath(
   new URL(
@@ -16,7 +16,6 @@ const VIEWS = fileURLToPath(
 export const STAND_INS = readFileSync(new URL("stand-ins.js", import.meta.url), "utf8");
 
 export const CHROMIUM: string | null = findProgram("chromium") ?? findProgram("chromium-browser");
-export const NO_CHROMIUM = "there is no chromium on PATH (Debian's package chromium)";
 
 /** Colours of LuCI's own theme, as far as they matter here. */
 const THEMES = {
