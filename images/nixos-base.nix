@@ -25,7 +25,7 @@
 
   # `system.build.images` has one image a variant; these differ from what is above.
   image.modules = {
-    raw-efi = { };
+    raw-efi.virtualisation.diskSize = lib.mkDefault 4096;
     qemu.virtualisation.diskSize = lib.mkDefault 4096;
   };
 }

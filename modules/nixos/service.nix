@@ -33,8 +33,14 @@ in
     ConditionPathExists = "${settings.dataDir}/node.cert";
   };
 
-  path = optionals cfg.nix.builder [
+  # Systemd's own programs come with every unit, those of the flow plane with the package.
+  path = [
+    pkgs.bash
+    pkgs.util-linux
+  ]
+  ++ optionals cfg.nix.builder [
     config.nix.package
+    pkgs.git
   ];
 
   preStart = optionalString (secrets != { }) ''

@@ -231,6 +231,7 @@ let
     shellcheck = "shellcheck";
     systemd = "systemctl";
     tcpdump = "tcpdump";
+    util-linux = "fallocate";
   };
 
   self = builtins.foldl' (previous: overlay: previous // overlay self previous) (
