@@ -53,7 +53,9 @@ async function evaluateNodes(name: string): Promise<Readonly<Record<string, Node
 
 async function prepareNode(machine: Machine, parts: NodeParts): Promise<void> {
   await machine.execute("systemctl stop myco 'myco-*'");
-  await machine.succeed("rm -rf /var/lib/myco /var/log/myco /root/.config/myco");
+  await machine.succeed(
+    "rm -rf /var/lib/myco /var/log/myco /root/.config/myco /etc/systemd/system/myco-*",
+  );
   if (parts.kernelModules.length > 0) {
     await machine.succeed(`modprobe --all ${parts.kernelModules.join(" ")}`);
   }

@@ -19,7 +19,7 @@ def deploy(machine, **changes):
     }
     text = json.dumps(manifest)
     machine.succeed(f"mkdir -p /root/web && printf %s '{text}' >/root/web/myco.json")
-    return machine.execute("myco deploy --timeout 120000 /root/web", timeout=180)
+    return machine.execute("myco deploy --timeout 2m /root/web", timeout=180)
 
 
 def owner():

@@ -6,7 +6,7 @@ machine.wait_for_unit("multi-user.target")
 
 def services():
     listed = json.loads(machine.succeed("myco services --json"))
-    return sorted(service["name"] for service in listed["services"])
+    return sorted(service["name"] for service in listed)
 
 
 with subtest("the daemon takes the state over"):
