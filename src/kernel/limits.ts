@@ -254,7 +254,8 @@ export const MARK_BATCH_EVERY_MS = 1_000;
 export const MARK_CHECK_EVERY_MS = 30_000;
 /** What the tap gets: packets of a flow each way, a second, at once, and bytes of each. */
 export const TAP_PACKETS_EACH_WAY = 24;
-/** Of a flow that is older than the table, in the mean: nobody counted its packets, so that a draw ends it. */
+/** Of a flow that is older than the table: for so long all, till the tap listens, then so many in the mean. */
+export const TAP_OLDER_FLOWS_MS = 10_000;
 export const TAP_PACKETS_OF_OLDER_FLOW = 64;
 export const TAP_PACKETS_A_SECOND = 400;
 export const TAP_PACKETS_BURST = 400;

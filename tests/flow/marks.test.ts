@@ -20,6 +20,7 @@ class StrictTable implements Children {
   /** Null: no such table. */
   elements: Map<string, string> | null = null;
   refuses = false;
+  rules: string[] = [];
   batches: string[] = [];
   /** A slow nft: what it was given takes effect in so many turns of the loop. */
   slowTurns = 0;
@@ -55,6 +56,8 @@ class StrictTable implements Children {
       } else if (command !== null) {
         const problem = change(after, command[1]!, command[2]!, command[3]!.split(", "));
         if (problem !== null) return problem;
+      } else if (line.startsWith("add rule")) {
+        this.rules.push(line);
       } else if (!line.startsWith("list chain")) {
         return `syntax error in ${line}`;
       }
@@ -108,6 +111,16 @@ const flow = (n: number, protocol = 17): FlowKey => ({
 });
 
 describe("Marks", () => {
+  it("hears older flows until the tap listens, and then lets each go by a draw, once", async () => {
+    const scene = new Scene();
+    await scene.settle(5);
+    expect(scene.table.rules).toEqual([]);
+    await scene.settle(20);
+    expect(scene.table.rules).toEqual([
+      expect.stringMatching(/ older numgen random mod \d+ == 0 ct mark set \S/),
+    ]);
+  });
+
   it("names a flow once for as long as its code point stays", async () => {
     const scene = new Scene();
     scene.marks.set(flow(0), "ef", scene.nowMs);
@@ -283,5 +296,12 @@ describe("tableText", () => {
   it("hands packets to the tap only when asked", () => {
     expect(tableText("wan0", true)).toContain("log group");
     expect(tableText("wan0", false)).not.toContain("log group");
+  });
+
+  it("hands over flows that are older than the table, or marks them at once", () => {
+    const older = (taps: boolean) => /chain older \{\n\s*(.*)\n/.exec(tableText("wan0", taps))![1]!;
+    expect(older(true)).toMatch(/^meta l4proto \{ tcp, udp \} limit .* log group/);
+    expect(older(false)).toMatch(/^ct mark set \S/);
+    expect(tableText("wan0", true)).toMatch(/ct state new ct mark & \S+ == 0 ct mark set/);
   });
 });

@@ -9,6 +9,7 @@ import {
   TAP_PACKETS_A_SECOND,
   TAP_PACKETS_BURST,
   TAP_PACKETS_EACH_WAY,
+  TAP_PACKETS_OF_OLDER_FLOW,
   TAP_SNAP_BYTES,
 } from "../../kernel/limits.ts";
 import type { FlowKey } from "../interface.ts";
@@ -44,9 +45,13 @@ ${DSCP_NAMES.map(chainsOf).join("")}  chain recognised {
   }
   chain tap {
 ${taps ? tapRules() : ""}  }
+  chain older {
+    ${taps ? `meta l4proto { tcp, udp } ${LOG}` : SEEN}
+  }
   chain line {
-    ct mark & ${hex(MARK_MASK)} == 0 ct mark set ${markWith("cs0")}
+    ct state new ct mark & ${hex(MARK_MASK)} == 0 ct mark set ${markWith("cs0")}
     meta l4proto { tcp, udp } jump recognised
+    ct mark & ${hex(MARK_MASK)} == 0 jump older
     jump tap
   }
   chain forward {
@@ -75,15 +80,21 @@ ${taps ? tapRules() : ""}  }
 `;
 }
 
+/** Best Effort, and not looked at again. */
+const SEEN = `ct mark set ${markWith("cs0")}`;
+const LOG =
+  `limit rate ${TAP_PACKETS_A_SECOND}/second burst ${TAP_PACKETS_BURST} packets ` +
+  `log group ${NFLOG_GROUP} snaplen ${TAP_SNAP_BYTES} queue-threshold 16`;
+
 /** The first packets each way. 0 is a connection from before they were counted. */
 function tapRules(): string {
-  const log =
-    `limit rate ${TAP_PACKETS_A_SECOND}/second burst ${TAP_PACKETS_BURST} packets ` +
-    `log group ${NFLOG_GROUP} snaplen ${TAP_SNAP_BYTES} queue-threshold 16`;
-  return `    ct direction original ct original packets 1-${TAP_PACKETS_EACH_WAY} ${log}
-    ct direction reply ct reply packets 1-${TAP_PACKETS_EACH_WAY} ${log}
+  return `    ct direction original ct original packets 1-${TAP_PACKETS_EACH_WAY} ${LOG}
+    ct direction reply ct reply packets 1-${TAP_PACKETS_EACH_WAY} ${LOG}
 `;
 }
+
+/** Nobody counted the packets of a flow that began before the table: from now on a draw has it marked as seen. */
+export const OLDER_FLOWS_DRAW = `add rule ${NFT_TABLE} older numgen random mod ${TAP_PACKETS_OF_OLDER_FLOW} == 0 ${SEEN}\n`;
 
 /** One chain writes the mark, another the packet. */
 function chainsOf(name: DscpName): string {

@@ -8,6 +8,7 @@ import {
   MARKED_FLOW_MS,
   MARKED_FLOWS_MAX,
   SET_UP_COMMAND_MS_MAX,
+  TAP_OLDER_FLOWS_MS,
 } from "../../kernel/limits.ts";
 import type { Random } from "../../kernel/ports.ts";
 import { connectionText } from "../flow-key.ts";
@@ -15,7 +16,15 @@ import type { FlowKey } from "../interface.ts";
 import type { Children } from "../ports.ts";
 import { RestartBackoff } from "../sense/restart-backoff.ts";
 import type { FlowNotice } from "../status.ts";
-import { addition, canBeMarked, deletion, probesText, REMOVAL, tableText } from "./marks-table.ts";
+import {
+  addition,
+  canBeMarked,
+  deletion,
+  OLDER_FLOWS_DRAW,
+  probesText,
+  REMOVAL,
+  tableText,
+} from "./marks-table.ts";
 import { NFT_TABLE } from "./ours.ts";
 import type { DscpName } from "./policy.ts";
 import { explainSetUpFailure, type SetUpFailure } from "./set-up-failure.ts";
@@ -59,6 +68,8 @@ export class Marks {
   #checkAtMs = 0;
   /** When to make the table again; null: it stands. */
   #retryAtMs: number | null = 0;
+  /** When flows that are older than the table need no longer all be heard; null: they are not. */
+  #drawAtMs: number | null = null;
   /** The call of nft under way: the next one waits for it, so that a removal comes last. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -113,7 +124,7 @@ export class Marks {
     if (nowMs - this.#batchAtMs < MARK_BATCH_EVERY_MS) return;
     this.#batchAtMs = nowMs;
     this.#dropExpired(nowMs);
-    const batch = this.#takeBatch();
+    const batch = this.#takeBatch(nowMs);
     if (batch !== "") void this.#send(batch, nowMs);
     else if (nowMs - this.#checkAtMs >= MARK_CHECK_EVERY_MS) void this.#check(nowMs);
   }
@@ -150,6 +161,7 @@ export class Marks {
       return;
     }
     this.#retryAtMs = null;
+    this.#drawAtMs = taps ? nowMs + TAP_OLDER_FLOWS_MS : null;
     this.#forgetTold();
     onInstalled(taps);
   }
@@ -164,8 +176,12 @@ export class Marks {
     }
   }
 
-  #takeBatch(): string {
+  #takeBatch(nowMs: number): string {
     let batch = "";
+    if (this.#drawAtMs !== null && nowMs >= this.#drawAtMs) {
+      batch += OLDER_FLOWS_DRAW;
+      this.#drawAtMs = null;
+    }
     let room = MARK_CHANGES_PER_BATCH;
     if (this.#probesChanged) batch += probesText(this.#probes);
     this.#probesChanged = false;

@@ -2,6 +2,7 @@
 // counters; and the marks it takes leave everybody else's bits alone.
 
 import assert from "node:assert/strict";
+import { markOfDscp } from "../../../src/flow/act/ours.ts";
 import { type Direction, TINS, type Tin } from "../../../src/flow/interface.ts";
 import { FLOW_MACHINES, FlowRouter, IFB } from "../flow-guest.ts";
 import { labScript } from "../script.ts";
@@ -29,6 +30,16 @@ const TINS_OF_PERSONAS = [
   ["voip", "voice"],
 ] as const;
 
+/** What the other table of this test puts in, and expedited forwarding. */
+const VOICE_MARK = (markOfDscp(46) | 0x301) >>> 0;
+
+/** More than the daemon takes to come up and to see it. */
+const OLDER_SECONDS = 120;
+
+function talkCommand(server: string, seconds: number): string {
+  return `iperf3 -u --bidir -b 200k -l 200 -t ${seconds} -c ${server} -p ${TALK_PORT}`;
+}
+
 type TinPackets = Readonly<Record<Tin, number>>;
 
 export default labScript({
@@ -47,8 +58,7 @@ export default labScript({
     /** Talks over UDP both ways. @returns the packets each tin got meanwhile */
     const talk = async (server: string): Promise<Record<Direction, TinPackets>> => {
       const before = { upload: await tinPackets("upload"), download: await tinPackets("download") };
-      const command = `iperf3 -u --bidir -b 200k -l 200 -t ${TALK_SECONDS} -c ${server} -p ${TALK_PORT}`;
-      await guest.succeed(inNamespace("client", command));
+      await guest.succeed(inNamespace("client", talkCommand(server, TALK_SECONDS)));
       const gained = async (direction: Direction): Promise<TinPackets> => {
         const after = await tinPackets(direction);
         const entries = TINS.map((tin) => [tin, after[tin] - before[direction][tin]]);
@@ -70,7 +80,24 @@ export default labScript({
     await router.succeed(
       "nft 'table inet others { chain foreign { type filter hook forward priority -100; ct mark set ct mark | 0x00000301; }; }'",
     );
+
+    const olderCall = inNamespace("client", talkCommand(SERVER.address4, OLDER_SECONDS));
+    await guest.succeed(`systemd-run --quiet --collect --unit=older-call ${olderCall}`);
     await router.start({ flow: SETTINGS });
+    await trial("a call from before the daemon is recognised and gets its tin", async () => {
+      const rule = await router.myco(`persona add voip --port udp/${TALK_PORT}`);
+      const voicePackets = async () => (await tinPackets("upload")).voice;
+      await guest.waitUntilSucceeds(
+        inNamespace("router", `conntrack -L -p udp --dport ${TALK_PORT} | grep mark=${VOICE_MARK}`),
+      );
+      const before = await voicePackets();
+      await guest.succeed("sleep 4");
+      const gained = (await voicePackets()) - before;
+      note(`upload: ${gained} packets of Voice in 4 s`);
+      assert.ok(gained >= TALK_PACKETS_MIN, `${gained} packets of Voice`);
+      await router.myco(`persona delete ${/^rule (\d+)/.exec(rule)?.[1]}`);
+      await guest.succeed("systemctl stop older-call");
+    });
 
     for (const [persona, tin] of TINS_OF_PERSONAS) {
       const rule = await router.myco(`persona add ${persona} --port udp/${TALK_PORT}`);
