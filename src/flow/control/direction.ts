@@ -318,7 +318,7 @@ export class DirectionController {
     if (capacityKbit === null) return null;
     this.#owedKbit = null;
     const undershoot = undershootFor(deltaMs);
-    const seenMs = atMs + baselineMs + EFFECT_MS;
+    const seenMs = atMs + baselineMs + EFFECT_MS + Math.max(facts.lookMs - LOOK_MS_MIN, 0);
     const expectedMs = Math.min(Math.max(JUDGED_MS, 0.3 * deltaMs), deltaMs);
     const cause = this.#drain?.cause ?? (this.exploring ? "probe-end" : "bloat");
     this.#drain = {
