@@ -28,7 +28,7 @@ def wait_until_known(machine, name):
 with subtest("two machines join a third"):
     alice.succeed("myco cluster init", "systemctl start myco.service")
     for newcomer in [bob, carol]:
-        token = alice.succeed("myco cluster invite --peer alice:7946").strip()
+        token = alice.succeed("myco cluster invite --peer 192.168.1.1:7946").strip()
         newcomer.succeed(f"myco cluster join {token}", "systemctl start myco.service")
     for machine in machines:
         machine.wait_until_succeeds(
