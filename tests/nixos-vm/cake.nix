@@ -38,8 +38,13 @@
           };
           settings.flow = {
             maxCpu = 100;
-            # The server is the third machine.
-            reflectors = [ "192.168.2.3" ];
+            # All of them the server, which is the third machine.
+            reflectors = [
+              "192.168.2.3"
+              "192.168.2.101"
+              "192.168.2.102"
+              "192.168.2.103"
+            ];
           };
         };
         environment.systemPackages = [
