@@ -21,7 +21,13 @@ const rooms = [
 const pureRooms = ["kernel", "schema", "db", "sync", "net", "node", "flow"];
 
 /** Engine files that decide are pure too; those that run children are named here. */
-const engineFilesWithTheSystem = ["embedded.ts", "health-probe.ts", "service-log.ts"];
+const engineFilesWithTheSystem = [
+  "embedded.ts",
+  "health-probe.ts",
+  "note-folder.ts",
+  "service-log.ts",
+  "systemctl.ts",
+];
 
 const upward = rooms.slice(0, -1).map((room, index) => ({
   name: `${room}-imports-no-higher-room`,

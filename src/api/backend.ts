@@ -67,6 +67,8 @@ export interface MeshBackend {
   services(): Iterable<ServiceAnswer>;
   /** Null when no such service is deployed. */
   service(name: string): ServiceAnswer | null;
+  /** The service with its flake locked to what it is now, where this node can build; else as it is. */
+  lock(spec: ServiceSpec): Promise<ServiceSpec | { readonly error: string }>;
   /** Settles when the log has it, or never will. */
   deploy(spec: ServiceSpec): Promise<WriteOutcome>;
   undeploy(name: string): Promise<WriteOutcome>;

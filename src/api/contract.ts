@@ -46,6 +46,16 @@ export interface EngineInstanceAnswer {
   readonly restarts: number;
   readonly sinceMs: number;
   readonly generation: number;
+  /** The generation that is being made ready while this one goes on, and how far it is. */
+  readonly next: { readonly generation: number; readonly detail: string } | null;
+  /** The generation that was tried here, failed, and gave way to this one. */
+  readonly rolledBackFrom: number | null;
+  /** What its flake was locked to; empty where there is none. */
+  readonly lock: string;
+  readonly storePath: string;
+  /** systemd's exposure score, 0 to 10; null where no unit confines it. */
+  readonly exposure: number | null;
+  readonly memoryBytes: number | null;
 }
 
 /** What every daemon says of itself, whichever planes it runs. */
@@ -194,11 +204,13 @@ export interface ServiceAnswer {
   readonly spec: ServiceSpec;
   /** Instances there should be, as far as eligible nodes go; 0 when none may run it. */
   readonly wanted: number;
-  /** Instances that are healthy, of any generation. */
+  /** Instances that answer requests, of any generation: those that are healthy or rolled back. */
   readonly healthy: number;
   /** Where it is placed, best first. */
   readonly owners: readonly NodeId[];
   readonly instances: readonly InstanceAnswer[];
+  /** Its instance on the node that was asked, as its engine sees it; null: none. */
+  readonly here: EngineInstanceAnswer | null;
 }
 
 export interface ServicesAnswer {
@@ -211,6 +223,8 @@ export interface DeployedService {
   readonly key: string;
   readonly stamp: number;
   readonly generation: number;
+  /** The commit or NAR hash its flake was locked to; empty: it has none, or nobody here could tell. */
+  readonly lock: string;
 }
 
 /** `POST /deploy`. */
@@ -290,6 +304,15 @@ export interface StreamEvents {
   readonly service: { readonly key: string; readonly deleted: boolean };
   /** An instance on this node. */
   readonly instance: { readonly service: string; readonly state: string; readonly detail: string };
+  /** A flake is being resolved or built on this node. */
+  readonly build: {
+    readonly service: string;
+    readonly phase: string;
+    readonly detail: string;
+    readonly done: number;
+    /** Derivations and downloads known of so far; 0: none yet. */
+    readonly expected: number;
+  };
   /** A write through this daemon became durable. */
   readonly deploy: { readonly name: string; readonly stamp: number; readonly deleted: boolean };
   readonly revocation: { readonly nodeId: NodeId };

@@ -19,32 +19,36 @@ interface LogRequest {
 }
 
 /** Writes the whole answer, or begins one that goes on. Throws ApiError. */
-export function sendLogs(
+export async function sendLogs(
   query: URLSearchParams,
   response: ServerResponse,
   backend: MeshBackend,
   followers: Followers,
-): void {
+): Promise<void> {
   const { service, lines, follow } = parseLogRequest(query);
-  const kept = backend.logs.tail(service, lines);
+  // Whoever follows is told the last lines by what follows, so that none is told twice.
+  const kept = await backend.logs.tail(service, follow ? 1 : lines);
   if (kept.length === 0) requireHere(service, backend);
-  const text = kept.map((line) => `${line}\n`).join("");
   if (follow) {
-    followLogs(service, text, response, backend, followers);
+    followLogs({ service, lines }, response, backend, followers);
     return;
   }
   response.writeHead(200, { "content-type": CONTENT_TYPE });
-  response.end(text);
+  response.end(kept.map((line) => `${line}\n`).join(""));
 }
 
 function followLogs(
-  service: string,
-  kept: string,
+  { service, lines }: Pick<LogRequest, "service" | "lines">,
   response: ServerResponse,
   backend: MeshBackend,
   followers: Followers,
 ): void {
-  const stop = backend.logs.follow(service, (line) => followers.send(response, `${line}\n`));
+  const early: string[] = [];
+  let isOpen = false;
+  const stop = backend.logs.follow(service, lines, (line) => {
+    if (isOpen) followers.send(response, `${line}\n`);
+    else early.push(`${line}\n`);
+  });
   if (stop === null) {
     throw new ApiError(503, "too-many-followers", `too many follow the log of ${service} already`, {
       hint: "close one of them, or try again later",
@@ -56,7 +60,8 @@ function followLogs(
     stop();
     throw error;
   }
-  followers.send(response, kept);
+  isOpen = true;
+  followers.send(response, early.join(""));
 }
 
 function parseLogRequest(query: URLSearchParams): LogRequest {

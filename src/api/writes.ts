@@ -118,25 +118,48 @@ export function unknownService(name: string): ApiError {
 
 /** All are checked before the first is written, and go to the disk together; one that is refused leaves the others. */
 async function deployManifest(body: Buffer, backend: MeshBackend): Promise<DeployAnswer> {
-  const specs = parseManifest(body);
-  for (const spec of specs) requireEncodable(spec);
+  const described = parseManifest(body);
+  for (const spec of described) requireEncodable(spec);
+  const specs = await lockAll(described, backend);
   const outcomes = await Promise.all(specs.map((spec) => backend.deploy(spec)));
   const written: DeployedService[] = [];
   for (const [index, outcome] of outcomes.entries()) {
-    if (outcome.ok) written.push(deployedService(specs[index]!.name, outcome));
+    if (outcome.ok) written.push(deployedService(specs[index]!, outcome));
   }
   const failed = outcomes.find((outcome) => !outcome.ok);
   if (failed?.ok === false) throw refusalError(failed.reason, written);
   return { services: written };
 }
 
+/** One after the other: a node resolves few flakes at a time. */
+async function lockAll(
+  specs: readonly ServiceSpec[],
+  backend: MeshBackend,
+): Promise<ServiceSpec[]> {
+  const locked: ServiceSpec[] = [];
+  for (const spec of specs) {
+    const found = await backend.lock(spec);
+    if ("error" in found) throw lockError(spec, found.error);
+    requireEncodable(found);
+    locked.push(found);
+  }
+  return locked;
+}
+
+function lockError({ name, flake }: ServiceSpec, reason: string): ApiError {
+  const message = `the flake of ${name} cannot be resolved: ${reason}`;
+  return new ApiError(422, "flake-unresolved", message, {
+    hint: `nothing was deployed; try "nix flake metadata '${flake.split("#")[0]}'" on this node, then deploy again`,
+  });
+}
+
 async function deployPacket(body: Buffer, backend: MeshBackend): Promise<DeployAnswer> {
   const record = recordOf(body, backend);
   const slot = requireSlot(record, SLOT_KIND.service, "a service");
-  const name = slot.tombstone ? null : nameOf(slot);
-  const outcome = await backend.offerRecord(record, name);
+  const spec = slot.tombstone ? null : serviceOf(slot);
+  const outcome = await backend.offerRecord(record, spec?.name ?? null);
   if (!outcome.ok) throw refusalError(outcome.reason);
-  return { services: name === null ? [] : [deployedService(name, outcome)] };
+  return { services: spec === null ? [] : [deployedService(spec, outcome)] };
 }
 
 function parseManifest(body: Buffer): ServiceSpec[] {
@@ -175,18 +198,21 @@ function requireSlot(record: Uint8Array, kind: SlotKind, what: string): Slot {
   throw new ApiError(400, "record-invalid", `found ${found}; allowed: ${what}, encoded and signed`);
 }
 
-function nameOf(slot: Slot): string {
+function serviceOf(slot: Slot): ServiceSpec {
   try {
-    return decodeService(slot.body).name;
+    return decodeService(slot.body);
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     throw new ApiError(400, "record-invalid", `the record holds no service: ${error.message}`);
   }
 }
 
-function deployedService(name: string, outcome: WriteOutcome & { ok: true }): DeployedService {
+function deployedService(
+  { name, lock }: Pick<ServiceSpec, "name" | "lock">,
+  outcome: WriteOutcome & { ok: true },
+): DeployedService {
   const { key, stamp, generation } = outcome;
-  return { name, key, stamp, generation };
+  return { name, key, stamp, generation, lock };
 }
 
 export function refusalError(

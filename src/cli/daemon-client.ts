@@ -10,6 +10,8 @@ import { printable } from "./presenter.ts";
 
 /** How long the daemon may stay silent in the middle of an answer. */
 const SILENCE_MS_MAX = 30_000;
+/** How long its answer to a write may take: flakes of a whole manifest are resolved meanwhile. */
+const WRITE_MS_MAX = 10 * 60_000;
 
 export interface RequestBody {
   readonly contentType: "application/json" | "application/octet-stream";
@@ -92,8 +94,9 @@ export class DaemonClient {
     return new Promise((resolve, reject) => {
       const { socketPath } = this;
       const asked: ClientRequest = request({ socketPath, method, path, headers, agent: false });
-      asked.setTimeout(SILENCE_MS_MAX, () => {
-        asked.destroy(new Error(`no answer within ${SILENCE_MS_MAX / 1000} s`));
+      const waitMs = method === "POST" ? WRITE_MS_MAX : SILENCE_MS_MAX;
+      asked.setTimeout(waitMs, () => {
+        asked.destroy(new Error(`no answer within ${waitMs / 1000} s`));
       });
       asked.on("error", (error) => reject(unreachable(error, socketPath)));
       asked.on("response", (response) => {

@@ -6,10 +6,11 @@ import type { DeployedService, InstanceAnswer, ServiceAnswer } from "../api/cont
 /**
  * - `rolling`: fewer healthy instances of the new version than wanted.
  * - `done`: enough of them.
+ * - `rolled-back`: it failed on a node, which runs the version before again; the others wait.
  * - `replaced`: a later deployment took its place.
  * - `removed`: it was undeployed meanwhile.
  */
-export type RolloutState = "rolling" | "done" | "replaced" | "removed";
+export type RolloutState = "rolling" | "done" | "rolled-back" | "replaced" | "removed";
 
 export interface Rollout {
   readonly name: string;
@@ -34,17 +35,28 @@ export function rolloutOf(deployed: DeployedService, answer: ServiceAnswer | nul
   if (answer.stamp > deployed.stamp) {
     return { name, state: "replaced", wanted, healthy, detail: "a later deployment replaced it" };
   }
-  const state = wanted > 0 && healthy >= wanted ? "done" : "rolling";
+  const isBack = answer.instances.some((instance) => instance.state === "rolled-back");
+  const state = wanted > 0 && healthy >= wanted ? "done" : isBack ? "rolled-back" : "rolling";
   return { name, state, wanted, healthy, detail: detailOf(answer, deployed.generation) };
 }
 
 function detailOf(answer: ServiceAnswer, generation: number): string {
   if (answer.instances.length > 0) {
-    return answer.instances.map((instance) => describe(instance, generation)).join(", ");
+    const instances = answer.instances.map((instance) => describe(instance, generation));
+    const progress = progressHere(answer, generation);
+    return [...instances, ...(progress === "" ? [] : [`here ${progress}`])].join(", ");
   }
   return answer.wanted === 0
     ? "no node may run it: see what its manifest asks of a node"
     : "waiting for a node to start it";
+}
+
+/** What the node that was asked is doing towards a version, or why it failed there. */
+function progressHere({ here }: ServiceAnswer, generation: number): string {
+  if (here === null) return "";
+  if (here.next?.generation === generation) return here.next.detail;
+  const concerns = here.generation === generation || here.rolledBackFrom === generation;
+  return concerns ? here.detail : "";
 }
 
 function describe(instance: InstanceAnswer, generation: number): string {

@@ -14,6 +14,7 @@ import { SLOTS_MAX } from "../kernel/limits.ts";
 import type { MemberView, ReplicaInterface, ServiceView } from "../node/interface.ts";
 import { MEMBER_STATUSES, type MemberStatus } from "../schema/frame.ts";
 import type { NodeId } from "../schema/node-id.ts";
+import { isServing } from "../schema/node-info.ts";
 import { stampMs } from "../sync/hybrid-clock.ts";
 import { type ClusterView, isDraining } from "./cluster-view.ts";
 import type { JournalKeeper } from "./journal-keeper.ts";
@@ -112,7 +113,12 @@ function remainingOn(member: MemberView, view: ClusterView): RemainingService[] 
   return remaining.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-export function serviceAnswer(service: ServiceView, view: ClusterView): ServiceAnswer {
+/** @param here the service's instance on this node; undefined: none */
+export function serviceAnswer(
+  service: ServiceView,
+  view: ClusterView,
+  here: TimedInstance | undefined,
+): ServiceAnswer {
   const { spec, key, author, stamp, generation } = service;
   const owners = view.ownersOf(service);
   const instances = view.instancesOf(service).map(({ member, claim }) => ({
@@ -131,9 +137,10 @@ export function serviceAnswer(service: ServiceView, view: ClusterView): ServiceA
     generation,
     spec,
     wanted: owners.length,
-    healthy: instances.filter(({ state }) => state === "healthy").length,
+    healthy: instances.filter(({ state }) => isServing(state)).length,
     owners,
     instances,
+    here: here === undefined ? null : engineInstanceAnswer(here),
   };
 }
 
@@ -179,6 +186,6 @@ function countStatuses(members: readonly MemberView[]): Record<MemberStatus, num
 }
 
 function engineInstanceAnswer(instance: TimedInstance): EngineInstanceAnswer {
-  const { name, state, detail, pid, restartCount, sinceMs, generation } = instance;
-  return { service: name, state, detail, pid, restarts: restartCount, sinceMs, generation };
+  const { name, restartCount, ...same } = instance;
+  return { ...same, service: name, restarts: restartCount };
 }

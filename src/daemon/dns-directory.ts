@@ -3,6 +3,7 @@
 import type { DnsNode, DnsService, ServiceDirectory } from "../net/dns.ts";
 import type { MemberView } from "../node/interface.ts";
 import { parseEndpoint } from "../schema/endpoint.ts";
+import { isServing } from "../schema/node-info.ts";
 import { type ClusterView, isLiving } from "./cluster-view.ts";
 
 export class ClusterDirectory implements ServiceDirectory {
@@ -17,7 +18,7 @@ export class ClusterDirectory implements ServiceDirectory {
     if (service === null) return null;
     const healthy = this.#view
       .instancesOf(service)
-      .filter(({ claim }) => claim.state === "healthy")
+      .filter(({ claim }) => isServing(claim.state))
       .map(({ member }) => dnsNode(member));
     return { ports: service.spec.ports, healthy };
   }

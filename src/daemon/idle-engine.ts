@@ -10,6 +10,9 @@ export const idleEngine: Engine = {
   },
   stop() {},
   list: () => [],
-  logs: { tail: () => [], follow: () => null },
+  ready: true,
+  outlivesDaemon: false,
+  tick() {},
+  logs: { tail: () => Promise.resolve([]), follow: () => null },
   close: (done) => done(),
 };

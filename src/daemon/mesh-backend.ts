@@ -11,7 +11,9 @@ import type {
 } from "../api/contract.ts";
 import type { EventHub } from "../api/event-hub.ts";
 import type { InstanceLogs } from "../engine/engine.ts";
+import type { LockedFlake } from "../engine/ports.ts";
 import type { Crypto } from "../kernel/ports.ts";
+import type { ServiceView } from "../node/interface.ts";
 import type { NodeId } from "../schema/node-id.ts";
 import type { ServiceSpec } from "../schema/service.ts";
 import {
@@ -35,6 +37,10 @@ export interface MeshApiParts {
   readonly seeds: Seeds;
   readonly dns: DnsServer;
   readonly events: EventLog;
+  /** Resolves a service's flake; null: this node builds none. */
+  readonly lockFlake:
+    | ((service: string, flake: string) => Promise<LockedFlake | { readonly error: string }>)
+    | null;
   /** What is told of the daemon as a whole. */
   readonly daemonStatus: () => DaemonStatus;
 }
@@ -106,7 +112,7 @@ export class MeshApi implements MeshBackend {
     for (const name of view.serviceNames()) {
       // It may have been undeployed since the answer began.
       const service = view.service(name);
-      if (service !== null) yield serviceAnswer(service, view);
+      if (service !== null) yield this.#answer(service);
     }
   }
 
@@ -114,7 +120,26 @@ export class MeshApi implements MeshBackend {
     this.#refresh();
     const { view } = this.#parts.sources;
     const service = view.service(name);
-    return service === null ? null : serviceAnswer(service, view);
+    return service === null ? null : this.#answer(service);
+  }
+
+  #answer(service: ServiceView): ServiceAnswer {
+    const { view, runner } = this.#parts.sources;
+    const here = runner.list().find(({ name }) => name === service.spec.name);
+    return serviceAnswer(service, view, here);
+  }
+
+  async lock(spec: ServiceSpec): Promise<ServiceSpec | { readonly error: string }> {
+    const { lockFlake, events } = this.#parts;
+    if (lockFlake === null || spec.flake === "") return spec;
+    const { name, flake } = spec;
+    const found = await lockFlake(name, flake);
+    if (!("error" in found)) return { ...spec, lock: found.lock };
+    events.note("warn", "lock-failed", `the flake of ${name} cannot be resolved`, {
+      flake,
+      ...found,
+    });
+    return found;
   }
 
   async deploy(spec: ServiceSpec): Promise<WriteOutcome> {

@@ -5,6 +5,7 @@ import type { DaemonStatus } from "../api/contract.ts";
 import type { EventHub } from "../api/event-hub.ts";
 import { EMBEDDED_TIMING_DEFAULTS, EmbeddedEngine } from "../engine/embedded.ts";
 import type { Engine, OnInstanceState } from "../engine/engine.ts";
+import type { LockedFlake } from "../engine/ports.ts";
 import { RECONCILE_DEFAULTS } from "../engine/reconcile.ts";
 import { NodeCrypto } from "../io/crypto.ts";
 import { IoEngine } from "../io/engine.ts";
@@ -19,6 +20,7 @@ import type { Configuration } from "../schema/configuration.ts";
 import { type NodeId, nodeIdOf } from "../schema/node-id.ts";
 import type { StatusSources } from "./answers.ts";
 import { ClusterView } from "./cluster-view.ts";
+import { createDiskKeeper, type DiskKeeper } from "./disk-keeper.ts";
 import { ClusterDirectory, hostOf } from "./dns-directory.ts";
 import { DnsServer } from "./dns-server.ts";
 import type { EventLog } from "./event-log.ts";
@@ -30,6 +32,7 @@ import { type NodeFiles, NodeFilesError, readNodeFiles } from "./node-files.ts";
 import { noteReplicaEvent } from "./replica-events.ts";
 import { Seeds } from "./seeds.ts";
 import { ServiceRunner } from "./service-runner.ts";
+import { SystemdSetup } from "./systemd-setup.ts";
 import { WriteDesk } from "./write-desk.ts";
 
 /** How often the machine's own addresses are looked at again. */
@@ -67,10 +70,13 @@ export class MeshPlane {
   readonly #options: MeshPlaneOptions;
   readonly #io: IoEngine;
   readonly #journal: JournalKeeper;
+  readonly #disk: DiskKeeper | null;
   readonly #replica: Replica;
   readonly #seeds: Seeds;
   readonly #runner: ServiceRunner;
   readonly #dns: DnsServer;
+  /** Null: another engine runs the services. */
+  #systemd: SystemdSetup | null = null;
   #info: LocalInfo;
   #nextInfoMs: number;
   #nextSampleMs = 0;
@@ -107,11 +113,13 @@ export class MeshPlane {
     this.#seeds = new Seeds(configuration.peers, files.seeds);
     const restored: Uint8Array[] = [];
     this.#journal = new JournalKeeper(io.logFile, (record) => restored.push(record), events, nowMs);
+    this.#disk = createDiskKeeper(configuration, events);
+    this.#journal.makeRoom = (error) => this.#disk?.makeRoom(error) ?? false;
     this.#replica = this.#createReplica(ground, nowMs());
     this.#journal.attach(this.#replica);
     for (const record of restored) this.#replica.restore(record);
     this.view = new ClusterView(this.#replica);
-    this.#runner = this.#createRunner(nowMs);
+    this.#runner = this.#createRunner(ground, nowMs);
     this.#dns = new DnsServer(configuration.dns, new ClusterDirectory(this.view));
     this.backend = this.#createBackend(ground, nowMs);
     this.#connectHub();
@@ -161,7 +169,8 @@ export class MeshPlane {
 
   /** Tells the others that this node goes, and stops its services. @returns whether all have ended */
   async leave(): Promise<boolean> {
-    this.#replica.leave(this.#io.clock.nowMs());
+    // Services that run on are not to be started elsewhere while the daemon is only upgraded.
+    if (!this.#runner.engine.outlivesDaemon) this.#replica.leave(this.#io.clock.nowMs());
     const [servicesEnded] = await Promise.all([
       this.#runner.close(SERVICES_STOP_MS),
       sleep(FAREWELL_MS),
@@ -187,6 +196,8 @@ export class MeshPlane {
     if (monotonicMs >= this.#nextSampleMs) this.#sample(monotonicMs);
     this.view.refresh(nowMs);
     this.#runner.tick(monotonicMs, nowMs);
+    this.#systemd?.tick(monotonicMs);
+    this.#disk?.tick(monotonicMs);
     this.#journal.tick(monotonicMs);
   }
 
@@ -229,26 +240,52 @@ export class MeshPlane {
     });
   }
 
-  #createRunner(nowMs: () => number): ServiceRunner {
+  #createRunner({ crypto }: Ground, nowMs: () => number): ServiceRunner {
     const { stableWaitMs, maxConcurrentStarts } = this.#options.configuration.engine;
     return new ServiceRunner({
       replica: this.#replica,
       view: this.view,
       reconcile: { ...RECONCILE_DEFAULTS, stableWaitMs, maxConcurrentStarts },
       events: this.#options.events,
-      createEngine: (onState) => this.#createEngine(onState),
+      createEngine: (onState) => this.#createEngine(crypto, onState),
       nowMs,
     });
   }
 
-  #createEngine(onState: OnInstanceState): Engine {
-    const { engine } = this.#options.configuration;
+  #createEngine(crypto: Crypto, onState: OnInstanceState): Engine {
+    const { configuration, events, hub } = this.#options;
+    const { engine } = configuration;
     if (engine.kind === "none") return idleEngine;
+    const address = engine.address ?? hostOf(this.#info.endpoints[0] ?? "127.0.0.1:0");
+    const { nodeId } = this;
+    if (engine.kind === "systemd") {
+      this.#systemd = new SystemdSetup(
+        {
+          settings: engine,
+          nodeId,
+          address,
+          crypto,
+          events,
+          nowMs: () => this.#io.clock.nowMs(),
+          authorOf: (service) => this.view.service(service)?.author ?? null,
+          onProgress: (service, { phase, detail, doneCount, expectedCount }) =>
+            hub.publish("build", {
+              service,
+              phase,
+              detail,
+              done: doneCount,
+              expected: expectedCount,
+            }),
+        },
+        onState,
+      );
+      return this.#systemd.engine;
+    }
     return new EmbeddedEngine(
       {
         workDir: engine.workDir,
-        nodeId: this.nodeId,
-        address: engine.address ?? hostOf(this.#info.endpoints[0] ?? "127.0.0.1:0"),
+        nodeId,
+        address,
         path: process.env.PATH ?? PATH_DEFAULT,
         timing: EMBEDDED_TIMING_DEFAULTS,
         logBytesMax: SERVICE_LOG_BYTES,
@@ -259,6 +296,7 @@ export class MeshPlane {
 
   #createBackend({ crypto, files, io }: Ground, nowMs: () => number): MeshApi {
     const { configuration, events, hub, daemonStatus } = this.#options;
+    const systemd = this.#systemd;
     const sources: StatusSources = {
       replica: this.#replica,
       rootId: nodeIdOf(crypto, files.rootPublicKey),
@@ -277,8 +315,20 @@ export class MeshPlane {
       seeds: this.#seeds,
       dns: this.#dns,
       events,
+      lockFlake:
+        systemd === null ? null : (service, flake) => this.#lockFlake(systemd, service, flake),
       daemonStatus,
     });
+  }
+
+  #lockFlake(
+    systemd: SystemdSetup,
+    service: string,
+    flake: string,
+  ): Promise<LockedFlake | { readonly error: string }> {
+    const detail = `resolving ${flake}`;
+    this.#options.hub.publish("build", { service, phase: "locking", detail, done: 0, expected: 0 });
+    return systemd.lock(flake);
   }
 
   #noteOpened(): void {

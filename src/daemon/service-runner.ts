@@ -70,6 +70,8 @@ export class ServiceRunner {
   tick(monotonicMs: number, nowMs: number): void {
     if (this.#closed) return;
     const { replica, reconcile: options } = this.#options;
+    this.engine.tick(monotonicMs);
+    if (!this.engine.ready) return;
     const result = reconcile(
       this.#state,
       {

@@ -54,6 +54,8 @@ interface Seat {
 }
 
 export class EmbeddedEngine implements Engine {
+  readonly ready = true;
+  readonly outlivesDaemon = false;
   readonly logs: ServiceLogs;
   readonly #options: EmbeddedEngineOptions;
   readonly #onState: OnInstanceState;
@@ -99,6 +101,9 @@ export class EmbeddedEngine implements Engine {
   list(): readonly InstanceStatus[] {
     return [...this.#seats.values()].map((seat) => seat.occupant.status());
   }
+
+  /** Its timers are its own. */
+  tick(): void {}
 
   close(done: () => void): void {
     this.#onClosed = done;

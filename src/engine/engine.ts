@@ -11,6 +11,7 @@ import type { ServiceSpec } from "../schema/service.ts";
  * - `unhealthy`: it runs, and its health check fails.
  * - `backoff`: it ended, and is started again after a wait.
  * - `refused`: this engine cannot run it; the detail says why. It is not tried again.
+ * - `idle`: an earlier daemon left it here and it does not run; it waits to be started or stopped.
  * - `stopping`: it was told to end and has not yet.
  */
 export const INSTANCE_STATES = [
@@ -20,6 +21,7 @@ export const INSTANCE_STATES = [
   "unhealthy",
   "backoff",
   "refused",
+  "idle",
   "stopping",
 ] as const;
 export type InstanceState = (typeof INSTANCE_STATES)[number];
@@ -66,16 +68,21 @@ export type OnInstanceState = (
 /** What the instances print. Kept after they end, as long as there is room. */
 export interface InstanceLogs {
   /** The last `lineCount` lines, oldest first, or fewer when no more are kept. */
-  tail(name: string, lineCount: number): readonly string[];
+  tail(name: string, lineCount: number): Promise<readonly string[]>;
   /**
-   * Calls `onLine` for every line from now on, whether the service runs yet or not.
+   * Calls `onLine` for the last `lineCount` lines and for every line from now on, whether the
+   * service runs yet or not.
    * @returns what ends it, or null when too many follow already
    */
-  follow(name: string, onLine: (line: string) => void): (() => void) | null;
+  follow(name: string, lineCount: number, onLine: (line: string) => void): (() => void) | null;
 }
 
 /** Calls return at once; what comes of them is told through `OnInstanceState`. */
 export interface Engine {
+  /** False until the engine knows what an earlier daemon left here: nothing is decided before. */
+  readonly ready: boolean;
+  /** Whether services would run on if the daemon ended now. */
+  readonly outlivesDaemon: boolean;
   /**
    * Runs `instance`. One of the same name and another generation is stopped first; the same
    * generation again has no effect.
@@ -84,8 +91,13 @@ export interface Engine {
   /** Ends the instance of this name, if there is one. */
   stop(name: string): void;
   list(): readonly InstanceStatus[];
+  /** Once a tick: does what is due. @param nowMs monotonic */
+  tick(nowMs: number): void;
   readonly logs: InstanceLogs;
-  /** Ends all instances, then calls `done`. Nothing can be started afterwards. */
+  /**
+   * Ends the instances that do not outlive the daemon, then calls `done`. Nothing can be started
+   * afterwards.
+   */
   close(done: () => void): void;
 }
 

@@ -22,6 +22,8 @@ export interface UnitStatus {
   readonly memoryBytes: number | null;
   /** Since when it has been active, of the monotonic clock; 0: it is not. */
   readonly activeSinceMs: number;
+  /** Another one after every start; empty: it has never run. */
+  readonly invocation: string;
 }
 
 /** Unit files of ours, by file name. Names not in `files` that are in `removed` go away. */
@@ -35,8 +37,8 @@ export type UnitOutcome = { readonly ok: true } | { readonly ok: false; readonly
 
 /** The service manager. Every call may take long; none holds the loop. */
 export interface ServiceManager {
-  /** Every unit of ours that is loaded or has a file, by name. */
-  list(): Promise<ReadonlyMap<string, UnitStatus>>;
+  /** Every unit of ours that is loaded, by name; null: systemd does not answer. */
+  list(): Promise<ReadonlyMap<string, UnitStatus> | null>;
   /** The text of our unit files by file name, as they lie on disk. */
   readFiles(): ReadonlyMap<string, string>;
   /** Writes and removes files, each whole or not at all, then reloads once if anything changed. */
@@ -44,12 +46,20 @@ export interface ServiceManager {
   /** Returns when the job is queued (`--no-block`). */
   start(unit: string): Promise<UnitOutcome>;
   restart(unit: string): Promise<UnitOutcome>;
-  /** Returns when it has ended, or after the unit's own stop timeout. */
+  /** Returns when the jobs are queued; `list` tells when they have ended. */
   stop(units: readonly string[]): Promise<UnitOutcome>;
   /** Forgets that it failed and how often. */
   resetFailed(unit: string): Promise<UnitOutcome>;
   /** systemd's exposure score of a unit file that lies on disk, 0 to 10; null: it cannot be told. */
   exposure(unitFile: string): Promise<number | null>;
+}
+
+/** The notes of the services, by name; each is replaced as a whole or not at all. */
+export interface NoteFolder {
+  readAll(): ReadonlyMap<string, string>;
+  /** Durable when it settles; false when the disk refuses. */
+  write(name: string, text: string): Promise<boolean>;
+  remove(name: string): void;
 }
 
 /** Where a flake leads: what every replica will build. */

@@ -5,7 +5,7 @@
 import { assert } from "../kernel/assert.ts";
 import { CLAIMS_MAX } from "../kernel/limits.ts";
 import type { NodeId } from "../schema/node-id.ts";
-import type { Claim, ClaimState } from "../schema/node-info.ts";
+import { type Claim, type ClaimState, isServing } from "../schema/node-info.ts";
 import type { ServiceSpec } from "../schema/service.ts";
 import type { Instance, InstanceState, InstanceStatus } from "./engine.ts";
 
@@ -100,13 +100,15 @@ interface Entry {
 
 export const RECONCILE_START: ReconcileState = { entries: new Map() };
 
-const CLAIM_STATE_OF: Readonly<Record<InstanceState, ClaimState>> = {
+/** Null: nothing that the others should reckon with. */
+const CLAIM_STATE_OF: Readonly<Record<InstanceState, ClaimState | null>> = {
   building: "building",
   starting: "starting",
   healthy: "healthy",
   unhealthy: "failed",
   backoff: "failed",
   refused: "failed",
+  idle: null,
   stopping: "stopping",
 };
 
@@ -210,8 +212,15 @@ function stillPending(
   const shown =
     pending.generation === "stop"
       ? instance === undefined || instance.state === "stopping"
-      : instance?.generation === pending.generation;
+      : instance !== undefined && isAtWork(instance, pending.generation);
   return shown ? null : pending;
+}
+
+/** Whether an instance is of this generation, is on its way to it, or has come back from it. */
+function isAtWork(instance: InstanceStatus, generation: number): boolean {
+  const { next, rolledBackFrom, state } = instance;
+  if (next?.generation === generation || rolledBackFrom === generation) return true;
+  return state !== "idle" && instance.generation === generation;
 }
 
 /** How many more may start now, and how many more the node may hold. */
@@ -261,10 +270,16 @@ function decide(
   }
   if (entry === undefined) return NOTHING;
   const settled = input.nowMs - entry.placedSinceMs >= options.stableWaitMs;
-  if (!entry.placed)
-    return instance === undefined ? NOTHING : decideLeaving(service, settled, input);
-  if (instance === undefined) return decideStart(service, settled, input);
-  if (instance.generation === service.generation) return NOTHING;
+  if (!entry.placed) {
+    if (instance === undefined) return NOTHING;
+    return instance.state === "idle"
+      ? { kind: "stop", reason: "not-placed-here" }
+      : decideLeaving(service, settled, input);
+  }
+  if (instance === undefined || instance.state === "idle") {
+    return decideStart(service, settled, input);
+  }
+  if (isAtWork(instance, service.generation)) return NOTHING;
   return decideUpdate(service, entry, instance, input, options);
 }
 
@@ -280,7 +295,10 @@ function decideLeaving(
   const takenOver =
     settled &&
     owners.length > 0 &&
-    owners.every((owner) => claimOf(input, owner, service)?.state === "healthy");
+    owners.every((owner) => {
+      const claim = claimOf(input, owner, service);
+      return claim !== undefined && isServing(claim.state);
+    });
   return takenOver ? { kind: "stop", reason: "taken-over" } : NOTHING;
 }
 
@@ -351,10 +369,18 @@ function withPending(entry: Entry | undefined, action: Action, nowMs: number): E
 /** What runs here, as the others are told. An undeployed service is left out: nobody asks for it. */
 function claimsOf(input: ReconcileInput): Claim[] {
   const claims: Claim[] = [];
-  for (const { name, generation, state } of input.running) {
-    const service = input.services.get(name);
-    if (service === undefined || claims.length === CLAIMS_MAX) continue;
-    claims.push({ service: service.claimKey, generation, state: CLAIM_STATE_OF[state] });
+  for (const instance of input.running) {
+    const service = input.services.get(instance.name);
+    const state = claimStateOf(instance, service?.generation);
+    if (service === undefined || state === null || claims.length === CLAIMS_MAX) continue;
+    claims.push({ service: service.claimKey, generation: instance.generation, state });
   }
   return claims.sort((a, b) => a.service - b.service);
+}
+
+/** @param wanted the generation that is deployed; undefined: none is */
+function claimStateOf(instance: InstanceStatus, wanted: number | undefined): ClaimState | null {
+  const { state, rolledBackFrom } = instance;
+  const isBack = wanted !== undefined && rolledBackFrom === wanted;
+  return state === "healthy" && isBack ? "rolled-back" : CLAIM_STATE_OF[state];
 }

@@ -56,7 +56,12 @@ export class ServiceLogs implements InstanceLogs {
     return new RotatingLog(path, this.#fileBytesMax, (line) => this.#tell(name, line));
   }
 
-  tail(name: string, lineCount: number): string[] {
+  tail(name: string, lineCount: number): Promise<string[]> {
+    return Promise.resolve(this.lastLines(name, lineCount));
+  }
+
+  /** As `tail`, at once: they lie in small files of this machine. */
+  lastLines(name: string, lineCount: number): string[] {
     const path = this.#pathOf(name);
     const current = readEnd(path, SERVICE_LOG_TAIL_BYTES_MAX);
     const before = readEnd(`${path}.1`, SERVICE_LOG_TAIL_BYTES_MAX - current.length);
@@ -65,9 +70,10 @@ export class ServiceLogs implements InstanceLogs {
     return lineCount === 0 ? [] : lines.slice(-lineCount);
   }
 
-  follow(name: string, onLine: (line: string) => void): (() => void) | null {
+  follow(name: string, lineCount: number, onLine: (line: string) => void): (() => void) | null {
     const followers = this.#followers.get(name) ?? new Set();
     if (followers.size >= SERVICE_LOG_FOLLOWERS_MAX) return null;
+    for (const line of this.lastLines(name, lineCount)) onLine(line);
     // A function of its own, so that one caller may follow twice.
     const follower = (line: string): void => onLine(line);
     followers.add(follower);

@@ -167,7 +167,11 @@ const buildTimeout = text('a duration from "1s" to "24h"', (value) => {
 });
 
 const reserve = z.union(
-  [z.literal(0), text('a size such as "500M"', (value) => parseSizeBytes(value) !== null)],
+  [
+    z.literal(0),
+    z.literal("0"),
+    text('a size such as "500M"', (value) => parseSizeBytes(value) !== null),
+  ],
   'a size such as "500M", or 0',
 );
 

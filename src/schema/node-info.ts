@@ -16,6 +16,11 @@ export const CLAIM_STATES = [
 ] as const;
 export type ClaimState = (typeof CLAIM_STATES)[number];
 
+/** Whether an instance that is claimed so answers requests. */
+export function isServing(state: ClaimState): boolean {
+  return state === "healthy" || state === "rolled-back";
+}
+
 /** "I run this version of this service." Written only by the node itself. */
 export interface Claim {
   /** The first 4 bytes of the service's slot key, as u32 big-endian. */

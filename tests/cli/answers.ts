@@ -101,6 +101,7 @@ export function service(
     wanted: 1,
     healthy: instances.filter(({ state }) => state === "healthy").length,
     instances,
+    here: null,
     ...changes,
   };
 }

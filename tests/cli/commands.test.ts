@@ -159,7 +159,7 @@ describe("lists", () => {
 });
 
 describe("deploy", () => {
-  const deployed = { name: "web", key: "11".repeat(8), stamp: 100, generation: 7 };
+  const deployed = { name: "web", key: "11".repeat(8), stamp: 100, generation: 7, lock: "" };
 
   function daemon(...states: Parameters<typeof instance>[0][]): Answerer {
     let asked = 0;

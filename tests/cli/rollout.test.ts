@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { rolloutOf } from "../../src/cli/rollout.ts";
 import { instance, service } from "./answers.ts";
 
-const deployed = { name: "web", key: "11".repeat(8), stamp: 100, generation: 7 };
+const deployed = { name: "web", key: "11".repeat(8), stamp: 100, generation: 7, lock: "" };
 
 test("given enough healthy instances of the new version, it is done", () => {
   expect(rolloutOf(deployed, service("web", [instance("healthy")])).state).toBe("done");
@@ -35,4 +35,9 @@ test("given no node that may run it, it waits and says so", () => {
 test("given a later deployment or none at all, it is over", () => {
   expect(rolloutOf(deployed, service("web", [], { stamp: 101 })).state).toBe("replaced");
   expect(rolloutOf(deployed, null).state).toBe("removed");
+});
+
+test("given a node that went back to the old version, it is rolled back and says where", () => {
+  const rollout = rolloutOf(deployed, service("web", [instance("rolled-back", 6)]));
+  expect(rollout).toMatchObject({ state: "rolled-back", detail: "b rolled-back (old version)" });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { lagProblems, type MeshHealthSources, meshProblems } from "../../src/daemon/health.ts";
+import { NOTHING_BUILT } from "../../src/engine/engine.ts";
 import type { MemberView } from "../../src/node/interface.ts";
 
 const DAY_MS = 86_400_000;
@@ -70,10 +71,11 @@ describe("the health of a node", () => {
   });
 
   it("names services that fail, and not those that start", () => {
-    const instance = { name: "web", generation: 1, restartCount: 0, pid: null, sinceMs: 0 };
+    const instance = { name: "web", generation: 1, restartCount: 0, pid: null };
+    const rest = { sinceMs: 0, ...NOTHING_BUILT };
     const instances = [
-      { ...instance, state: "starting", detail: "" } as const,
-      { ...instance, name: "db", state: "backoff", detail: "exited with code 1" } as const,
+      { ...rest, ...instance, state: "starting", detail: "" } as const,
+      { ...rest, ...instance, name: "db", state: "backoff", detail: "exited with code 1" } as const,
     ];
     expect(meshProblems({ ...well, instances })).toEqual([
       { code: "service-failing", message: "service db is backoff: exited with code 1" },

@@ -76,7 +76,7 @@ function statesOf({ events }: Bench): string[] {
 }
 
 function logOf({ engine }: Bench): readonly string[] {
-  return engine.logs.tail("web", 1_000);
+  return engine.logs.lastLines("web", 1_000);
 }
 
 /** The number a service printed as `KEY=NUMBER`, once it did. */

@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { InstanceState, InstanceStatus } from "../../src/engine/engine.ts";
+import { type InstanceState, type InstanceStatus, NOTHING_BUILT } from "../../src/engine/engine.ts";
 import { type PlacementNode, place } from "../../src/engine/placement.ts";
 import {
   type Action,
@@ -34,7 +34,7 @@ function deployed(owners: NodeId[], changes: Partial<DeployedService> = {}): Dep
 }
 
 function status(state: InstanceState, generation = 1, name = "web"): InstanceStatus {
-  return { name, generation, state, detail: "", restartCount: 0, pid: null };
+  return { name, generation, state, detail: "", restartCount: 0, pid: null, ...NOTHING_BUILT };
 }
 
 function input(changes: Partial<ReconcileInput>): ReconcileInput {

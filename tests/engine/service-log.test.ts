@@ -29,14 +29,14 @@ describe("reading back", () => {
     log.write("stderr", text("oops\n"));
     log.write("stdout", text("ee\n"));
     log.note("restarted");
-    expect(logs.tail("web", 10)).toEqual(["one", "two", "oops", "three", "myco: restarted"]);
-    expect(logs.tail("web", 2)).toEqual(["three", "myco: restarted"]);
-    expect(logs.tail("web", 0)).toEqual([]);
+    expect(logs.lastLines("web", 10)).toEqual(["one", "two", "oops", "three", "myco: restarted"]);
+    expect(logs.lastLines("web", 2)).toEqual(["three", "myco: restarted"]);
+    expect(logs.lastLines("web", 0)).toEqual([]);
     log.close();
   });
 
   test("of a service that never ran is empty", () => {
-    expect(new ServiceLogs(folder).tail("nothing", 5)).toEqual([]);
+    expect(new ServiceLogs(folder).lastLines("nothing", 5)).toEqual([]);
   });
 
   test("goes on after the log was closed and opened again, unfinished lines included", () => {
@@ -48,7 +48,7 @@ describe("reading back", () => {
     const second = new ServiceLogs(folder).open("web");
     second.write("stdout", text("after\n"));
     second.close();
-    expect(logs.tail("web", 10)).toEqual(["before", "unfinished", "after"]);
+    expect(logs.lastLines("web", 10)).toEqual(["before", "unfinished", "after"]);
   });
 
   test("reaches into the file set aside, and no further back than its bound", () => {
@@ -57,7 +57,7 @@ describe("reading back", () => {
     const line = (i: number) => `line ${String(i).padStart(6, "0")}`;
     const count = Math.ceil((SERVICE_LOG_TAIL_BYTES_MAX * 1.5) / 12);
     for (let i = 0; i < count; i += 1) log.write("stdout", text(`${line(i)}\n`));
-    const lines = logs.tail("web", count);
+    const lines = logs.lastLines("web", count);
     expect(lines.at(-1)).toBe(line(count - 1));
     expect(lines.join("\n").length).toBeLessThanOrEqual(SERVICE_LOG_TAIL_BYTES_MAX);
     expect(lines.join("\n").length).toBeGreaterThan(SERVICE_LOG_TAIL_BYTES_MAX - 100);
@@ -76,7 +76,7 @@ test("any output in any pieces comes back as its lines, long ones cut", () => {
       rmSync(join(folder, "web.log"), { force: true });
       const logs = new ServiceLogs(folder, 10 * 1024 * 1024);
       const seen: string[] = [];
-      logs.follow("web", (line) => seen.push(line));
+      logs.follow("web", 0, (line) => seen.push(line));
       const log = logs.open("web");
       for (const chunk of chunks) log.write("stdout", Buffer.from(chunk));
       log.close();
@@ -111,7 +111,7 @@ describe("following", () => {
   test("tells every line from then on, across restarts, until it is ended", () => {
     const logs = new ServiceLogs(folder);
     const seen: string[] = [];
-    const end = logs.follow("web", (line) => seen.push(line))!;
+    const end = logs.follow("web", 0, (line) => seen.push(line))!;
     const first = logs.open("web");
     first.write("stdout", text("grüß"));
     first.write("stdout", text(" dich\n"));
@@ -124,16 +124,28 @@ describe("following", () => {
     expect(seen).toEqual(["grüß dich", "myco: again"]);
   });
 
+  test("begins with the last lines that were asked for", async () => {
+    const logs = new ServiceLogs(folder);
+    const log = logs.open("web");
+    log.write("stdout", text("one\ntwo\nthree\n"));
+    const seen: string[] = [];
+    logs.follow("web", 2, (line) => seen.push(line));
+    log.write("stdout", text("four\n"));
+    log.close();
+    expect(seen).toEqual(["two", "three", "four"]);
+    expect(await logs.tail("web", 1)).toEqual(["four"]);
+  });
+
   test("has room for so many, and for another when one has left", () => {
     const logs = new ServiceLogs(folder);
     const onLine = (): void => {};
     const ends = Array.from({ length: SERVICE_LOG_FOLLOWERS_MAX }, () =>
-      logs.follow("web", onLine),
+      logs.follow("web", 0, onLine),
     );
-    expect(logs.follow("web", onLine)).toBeNull();
-    expect(logs.follow("other", onLine)).not.toBeNull();
+    expect(logs.follow("web", 0, onLine)).toBeNull();
+    expect(logs.follow("other", 0, onLine)).not.toBeNull();
     ends[0]!();
-    expect(logs.follow("web", onLine)).not.toBeNull();
+    expect(logs.follow("web", 0, onLine)).not.toBeNull();
   });
 });
 
@@ -158,7 +170,7 @@ test("logs of services long silent make room for a new one's", () => {
 test("a name that is no label reaches no file", () => {
   const logs = new ServiceLogs(folder);
   for (const name of ["../passwd", "a/b", "", "a.b"]) {
-    expect(() => logs.tail(name, 1)).toThrow("DNS label");
+    expect(() => logs.lastLines(name, 1)).toThrow("DNS label");
   }
 });
 

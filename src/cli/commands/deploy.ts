@@ -9,7 +9,7 @@ import { CommandError } from "../command-error.ts";
 import type { DaemonClient } from "../daemon-client.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { readTextFile } from "../locations.ts";
-import { type Presenter, printable } from "../presenter.ts";
+import { type Presenter, printable, type Style } from "../presenter.ts";
 import { type Rollout, rolloutOf } from "../rollout.ts";
 import type { AddCommand } from "../session.ts";
 
@@ -20,6 +20,8 @@ interface DeployOptions {
 }
 
 const POLL_MS = 250;
+/** How long a node may still tell that it rolled back from the version before. */
+const OLD_NEWS_MS = 5_000;
 const TIMEOUT_MS_DEFAULT = 60_000;
 const MANIFEST = "myco.json";
 
@@ -49,6 +51,9 @@ export const addDeployCommand: AddCommand = (parent, session, run) => {
       run(async (dir: string, options: DeployOptions) => {
         const body = await readManifestBody(resolve(session.world.cwd, dir));
         const client = await session.client();
+        if (options.json !== true && body.includes('"flake"')) {
+          session.presenter.remark("resolving what the flake is now …");
+        }
         const { services } = await client.post<DeployAnswer>("/deploy", {
           contentType: "application/json",
           bytes: body,
@@ -90,7 +95,10 @@ async function readManifestBody(folder: string): Promise<string> {
 }
 
 function tellAccepted(presenter: Presenter, services: readonly DeployedService[]): void {
-  for (const { name } of services) presenter.line(`${name}: accepted, and safe on disk`);
+  for (const { name, lock } of services) {
+    const version = lock === "" ? "" : ` at ${lock}`;
+    presenter.line(`${name}: accepted${version}, and safe on disk`);
+  }
 }
 
 /**
@@ -105,11 +113,15 @@ async function followRollout(
   presenter: Presenter | null,
 ): Promise<Rollout[]> {
   const display = presenter === null ? null : new RolloutDisplay(presenter);
-  const endMs = performance.now() + timeoutMs;
+  const startMs = performance.now();
+  const endMs = startMs + timeoutMs;
   for (;;) {
     const rollouts = await Promise.all(services.map((service) => askRollout(client, service)));
     display?.show(rollouts);
-    const isOver = rollouts.every(({ state }) => state !== "rolling");
+    const isNewsOld = performance.now() - startMs < OLD_NEWS_MS;
+    const isOver = rollouts.every(
+      ({ state }) => state !== "rolling" && !(isNewsOld && state === "rolled-back"),
+    );
     if (isOver || performance.now() >= endMs) return rollouts;
     await sleep(POLL_MS);
   }
@@ -126,6 +138,14 @@ async function askRollout(client: DaemonClient, deployed: DeployedService): Prom
     throw error;
   }
 }
+
+const MARKS: Readonly<Record<Rollout["state"], readonly [mark: string, style: Style]>> = {
+  rolling: ["…", "yellow"],
+  done: ["✓", "green"],
+  "rolled-back": ["↩", "red"],
+  replaced: ["»", "dim"],
+  removed: ["×", "red"],
+};
 
 /** Redrawn lines on a terminal; elsewhere a line for each change. */
 class RolloutDisplay {
@@ -150,11 +170,10 @@ class RolloutDisplay {
   }
 
   #drawn({ name, state, healthy, wanted, detail }: Rollout): string {
-    const mark = { rolling: "…", done: "✓", replaced: "»", removed: "×" }[state];
-    const style = { rolling: "yellow", done: "green", replaced: "dim", removed: "red" } as const;
+    const [mark, style] = MARKS[state];
     const text = printable(`${name}  ${healthy}/${wanted} healthy  ${detail}`);
     const shown = text.slice(0, this.#presenter.columns - 3);
-    return `${this.#presenter.paint(style[state], mark)} ${shown}`;
+    return `${this.#presenter.paint(style, mark)} ${shown}`;
   }
 }
 
@@ -163,6 +182,15 @@ function conclude(rollouts: readonly Rollout[], { timeout }: DeployOptions): Exi
   if (removed.length > 0) {
     const names = removed.map(({ name }) => name).join(", ");
     throw new CommandError(EXIT.failed, `undeployed while it was rolling out: ${names}`);
+  }
+  const back = rollouts.filter(({ state }) => state === "rolled-back");
+  if (back.length > 0) {
+    const standing = back.map(({ name, detail }) => `${name}: ${detail}`).join("; ");
+    throw new CommandError(
+      EXIT.failed,
+      `rolled back to the version before: ${printable(standing)}`,
+      `see why on the node that did: "myco services ${back[0]?.name}" and "myco logs ${back[0]?.name}"; then mend it and deploy again`,
+    );
   }
   const rolling = rollouts.filter(({ state }) => state === "rolling");
   if (rolling.length === 0) return EXIT.ok;

@@ -1,9 +1,14 @@
 // `myco services`: what the cluster runs, and where.
 
-import type { InstanceAnswer, ServiceAnswer, ServicesAnswer } from "../../api/contract.ts";
+import type {
+  EngineInstanceAnswer,
+  InstanceAnswer,
+  ServiceAnswer,
+  ServicesAnswer,
+} from "../../api/contract.ts";
 import type { ServiceSpec } from "../../schema/service.ts";
 import { EXIT } from "../exit-codes.ts";
-import { type Cell, formatBytes, formatDuration, type Presenter } from "../presenter.ts";
+import { type Cell, formatBytes, formatDuration, type Presenter, printable } from "../presenter.ts";
 import type { AddCommand } from "../session.ts";
 
 export const addServicesCommand: AddCommand = (parent, session, run) => {
@@ -56,22 +61,47 @@ function show(presenter: Presenter, service: ServiceAnswer): void {
     ["service", service.name],
     ["command", [spec.exec, ...spec.args].join(" ")],
     ["flake", spec.flake || "none: the program stands on the machine"],
+    ...(spec.lock === "" ? [] : ([["locked to", spec.lock]] as const)),
+    ["generation", String(service.generation)],
     ["healthy", `${service.healthy} of ${service.wanted} wanted (replicas: ${spec.replicas})`],
     ["ports", spec.ports.map(({ port, protocol }) => `${port}/${protocol}`).join(", ") || "none"],
     ["limits", limits(spec)],
     ["updated", `${new Date(service.updatedAtMs).toISOString()} by ${service.author}`],
   ]);
+  if (service.here !== null) showHere(presenter, service.here);
   if (service.instances.length === 0) return;
   presenter.line();
   presenter.table(
-    ["NODE", "HOST", "STATE", "VERSION"],
-    service.instances.map(({ nodeId, hostname, state, current }) => [
-      nodeId,
-      hostname,
-      { text: state, style: state === "healthy" ? "green" : "yellow" },
-      current ? "current" : "old",
+    ["NODE", "HOST", "STATE", "GENERATION"],
+    service.instances.map((instance) => [
+      instance.nodeId,
+      instance.hostname,
+      { text: instance.state, style: instance.state === "healthy" ? "green" : "yellow" },
+      versionOf(instance, service.generation),
     ]),
   );
+}
+
+/** @param wanted the generation that is deployed */
+function versionOf({ state, current, generation }: InstanceAnswer, wanted: number): string {
+  if (state === "rolled-back") return `${generation}, rolled back from ${wanted}`;
+  return current ? `${generation}` : `${generation}, old`;
+}
+
+/** The instance on the node that was asked. */
+function showHere(presenter: Presenter, here: EngineInstanceAnswer): void {
+  const { state, detail, next, memoryBytes, restarts, exposure, storePath } = here;
+  presenter.line();
+  presenter.facts([
+    ["here", printable(detail === "" ? state : `${state}: ${detail}`)],
+    ...(next === null
+      ? []
+      : ([["next", printable(`generation ${next.generation}: ${next.detail}`)]] as const)),
+    ...(storePath === "" ? [] : ([["store path", storePath]] as const)),
+    ["uses", memoryBytes === null ? "not counted" : `${formatBytes(memoryBytes)} of memory`],
+    ["restarts", String(restarts)],
+    ...(exposure === null ? [] : ([["exposure", `${exposure} of 10`]] as const)),
+  ]);
 }
 
 function limits({ memoryMaxBytes, cpuQuotaPercent }: ServiceSpec): string {

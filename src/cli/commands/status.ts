@@ -78,7 +78,20 @@ function showMember(presenter: Presenter, status: StatusAnswer): void {
   ]);
   if (engine.instances.length > 0) {
     presenter.line();
-    presenter.table(["SERVICE", "STATE", "PID", "RESTARTS", "DETAIL"], engine.instances.map(toRow));
+    presenter.table(
+      [
+        "SERVICE",
+        "STATE",
+        "GENERATION",
+        "COMMIT",
+        "EXPOSURE",
+        "MEMORY",
+        "PID",
+        "RESTARTS",
+        "DETAIL",
+      ],
+      engine.instances.map(toRow),
+    );
   }
   for (const { service, reason } of engine.waiting) {
     presenter.line(printable(`${service} waits: ${reason}`));
@@ -93,15 +106,24 @@ function standing({ cluster }: StatusAnswer): string {
 const STATE_STYLE: Readonly<Record<string, Style>> = {
   healthy: "green",
   starting: "yellow",
+  building: "yellow",
+  idle: "dim",
   stopping: "dim",
 };
+
+/** As many as people tell commits apart by. */
+const COMMIT_CHARACTERS = 12;
 
 function toRow(instance: EngineInstanceAnswer): (string | Cell)[] {
   return [
     instance.service,
     { text: instance.state, style: STATE_STYLE[instance.state] ?? "red" },
+    String(instance.generation),
+    instance.lock.slice(0, COMMIT_CHARACTERS) || "-",
+    instance.exposure === null ? "-" : String(instance.exposure),
+    instance.memoryBytes === null ? "-" : formatBytes(instance.memoryBytes),
     instance.pid === null ? "-" : String(instance.pid),
     String(instance.restarts),
-    instance.detail,
+    printable(instance.next === null ? instance.detail : `next: ${instance.next.detail}`),
   ];
 }

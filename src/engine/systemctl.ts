@@ -1,0 +1,181 @@
+// systemd by its own commands: unit files in its folder, `systemctl` for what it should do and
+// what it says. One command at a time, since each takes memory of the daemon's own share.
+
+import { accessSync, constants, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { UNIT_FILE_BYTES_MAX, UNITS_LISTED_MAX } from "../kernel/limits.ts";
+import type { Children, RunResult } from "../kernel/system-ports.ts";
+import type { ServiceManager, UnitFilesChange, UnitOutcome, UnitStatus } from "./ports.ts";
+import { parseExposure, parseUnits, SHOWN_PROPERTIES } from "./systemctl-show.ts";
+
+/** Where units lie, the first that can be written to; on NixOS the first cannot. */
+const UNIT_FOLDERS = ["/etc/systemd/system", "/run/systemd/system"];
+const UNIT_FILE = /^myco(-[a-z0-9-]{1,90})?\.(service|timer|socket|slice)$/;
+const PATTERNS = ["service", "timer", "socket"].map((kind) => `myco-*.${kind}`);
+const COMMAND_MS_MAX = 30_000;
+/** How systemd's complaints are cut for people. */
+const MESSAGE_CHARACTERS_MAX = 400;
+
+export class NoSystemdError extends Error {
+  override readonly name = "NoSystemdError";
+  readonly code = "ERR_NO_SYSTEMD";
+}
+
+export interface SystemctlOptions {
+  readonly children: Children;
+  /** Null: the first of systemd's own that can be written to. */
+  readonly unitFolder: string | null;
+  /** Whether a unit file was made by this program. */
+  readonly isOurs: (text: string) => boolean;
+}
+
+export class Systemctl implements ServiceManager {
+  readonly #children: Children;
+  readonly #folder: string;
+  readonly #isOurs: (text: string) => boolean;
+  /** An earlier daemon may have died between its files and the reload. */
+  #isReloadDue = true;
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** @throws NoSystemdError */
+  constructor({ children, unitFolder, isOurs }: SystemctlOptions) {
+    this.#children = children;
+    this.#folder = unitFolder ?? findUnitFolder();
+    this.#isOurs = isOurs;
+  }
+
+  async list(): Promise<ReadonlyMap<string, UnitStatus> | null> {
+    const properties = SHOWN_PROPERTIES.join(",");
+    const result = await this.#run("systemctl", ["show", `--property=${properties}`, ...PATTERNS]);
+    return result.exitCode === 0 ? parseUnits(result.stdout) : null;
+  }
+
+  readFiles(): ReadonlyMap<string, string> {
+    const files = new Map<string, string>();
+    for (const file of readdirSync(this.#folder)) {
+      if (files.size >= UNITS_LISTED_MAX) break;
+      const text = UNIT_FILE.test(file) ? this.#read(file) : null;
+      if (text !== null) files.set(file, text);
+    }
+    return files;
+  }
+
+  change(change: UnitFilesChange): Promise<UnitOutcome> {
+    return this.#inTurn(async () => {
+      try {
+        await this.#writeFiles(change);
+      } catch (error) {
+        return { ok: false, message: (error as Error).message };
+      }
+      if (!this.#isReloadDue) return { ok: true };
+      const outcome = outcomeOf(await this.#command("systemctl", ["daemon-reload"]));
+      this.#isReloadDue = !outcome.ok;
+      return outcome;
+    });
+  }
+
+  start(unit: string): Promise<UnitOutcome> {
+    return this.#systemctl(["start", "--no-block", unit]);
+  }
+
+  restart(unit: string): Promise<UnitOutcome> {
+    return this.#systemctl(["restart", "--no-block", unit]);
+  }
+
+  stop(units: readonly string[]): Promise<UnitOutcome> {
+    return this.#systemctl(["stop", "--no-block", ...units]);
+  }
+
+  resetFailed(unit: string): Promise<UnitOutcome> {
+    return this.#systemctl(["reset-failed", unit]);
+  }
+
+  async exposure(unitFile: string): Promise<number | null> {
+    const path = join(this.#folder, unitFile);
+    const args = ["security", "--offline=true", "--no-pager", path];
+    return parseExposure((await this.#run("systemd-analyze", args)).stdout);
+  }
+
+  /** @throws system errors, and one that says whose file is in the way */
+  async #writeFiles({ files, removed }: UnitFilesChange): Promise<void> {
+    for (const [file, text] of files) {
+      const before = this.#read(file);
+      if (before === text) continue;
+      if (before !== null && before !== "" && !this.#isOurs(before)) {
+        throw new Error(
+          `${join(this.#folder, file)} is not of Myco's making; remove it or call the service otherwise`,
+        );
+      }
+      this.#isReloadDue = true;
+      await writeDurably(join(this.#folder, file), text);
+    }
+    for (const file of removed) {
+      const before = this.#read(file);
+      if (before === null || !this.#isOurs(before)) continue;
+      this.#isReloadDue = true;
+      rmSync(join(this.#folder, file), { force: true });
+    }
+  }
+
+  /** Null: there is none, or it is no small file. */
+  #read(file: string): string | null {
+    const path = join(this.#folder, file);
+    try {
+      const { size } = statSync(path);
+      return size > UNIT_FILE_BYTES_MAX ? null : readFileSync(path, "utf8");
+    } catch {
+      return null;
+    }
+  }
+
+  async #systemctl(args: readonly string[]): Promise<UnitOutcome> {
+    return outcomeOf(await this.#run("systemctl", args));
+  }
+
+  #run(program: string, args: readonly string[]): Promise<RunResult> {
+    return this.#inTurn(() => this.#command(program, args));
+  }
+
+  #command(program: string, args: readonly string[]): Promise<RunResult> {
+    return this.#children.run(program, args, { timeoutMs: COMMAND_MS_MAX });
+  }
+
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => {});
+    return done;
+  }
+}
+
+function findUnitFolder(): string {
+  for (const folder of UNIT_FOLDERS) {
+    try {
+      accessSync(folder, constants.W_OK);
+      return folder;
+    } catch {
+      // Read-only, or not there.
+    }
+  }
+  throw new NoSystemdError(
+    `engine.kind is systemd, and neither ${UNIT_FOLDERS.join(" nor ")} can be written to. Run the daemon as root on a machine with systemd, or set "engine: { kind: embedded }" in the configuration.`,
+  );
+}
+
+/** A reader, and systemd after a power cut, finds the old text or the new one. */
+async function writeDurably(path: string, text: string): Promise<void> {
+  const aside = `${path}.new`;
+  try {
+    await writeFile(aside, text, { mode: 0o644, flush: true });
+    await rename(aside, path);
+  } catch (error) {
+    rmSync(aside, { force: true });
+    throw error;
+  }
+}
+
+function outcomeOf({ exitCode, stderr }: RunResult): UnitOutcome {
+  if (exitCode === 0) return { ok: true };
+  const message = stderr.trim().slice(0, MESSAGE_CHARACTERS_MAX);
+  return { ok: false, message: message === "" ? "systemctl failed and did not say why" : message };
+}
