@@ -401,7 +401,7 @@ describe("evaluation finds", () => {
     ],
     [
       "a mistake in a machine of a VM test",
-      "tests/nixos-vm/gossip.nix",
+      "tests/nixos-vm/three-nodes.nix",
       "services.myco",
       "services.mycoo",
       /services\.mycoo' does not exist/,
