@@ -14,7 +14,7 @@ with subtest("the daemon waits until the machine is in a cluster"):
     machine.fail("systemctl is-active myco.service")
     machine.succeed("myco cluster init", "systemctl start myco.service")
     machine.wait_for_unit("myco.service")
-    machine.succeed("myco health")
+    machine.succeed("myco status")
 
 with subtest("whoever is in the group may use the socket, and nobody else"):
     machine.succeed("useradd --groups myco operator", "useradd stranger")
