@@ -313,8 +313,9 @@ function decideStart(service: DeployedService, settled: boolean, input: Reconcil
 /**
  * An older generation runs here. The owners update one after the other in the order of
  * placement, each when those before it are healthy at the new generation, so that a version
- * that does not start stops at its first owner. One that is not healthy now has nothing to
- * lose and does not wait.
+ * that does not start stops at its first owner; and none while a later one is down, as when
+ * one deployment follows another. One that is not healthy now has nothing to lose and does
+ * not wait.
  */
 function decideUpdate(
   service: DeployedService,
@@ -323,15 +324,20 @@ function decideUpdate(
   input: ReconcileInput,
   options: ReconcileOptions,
 ): Decision {
-  if (instance.state !== "healthy") return { kind: "start" };
-  const patient = input.nowMs - entry.generationSinceMs < options.updateWaitMs;
-  const before = service.owners.slice(0, service.owners.indexOf(input.self));
-  const ready = before.every((owner) => {
+  if (instance.state !== "healthy" || service.owners.length === 1) return { kind: "start" };
+  const waitedMs = input.nowMs - entry.generationSinceMs;
+  const patient = waitedMs < options.updateWaitMs;
+  const turn = service.owners.indexOf(input.self);
+  const isReady = service.owners.every((owner, index) => {
+    if (index === turn) return true;
     const claim = claimOf(input, owner, service);
     if (claim === undefined) return !patient;
+    if (index > turn) return isServing(claim.state) || !patient;
     return claim.generation === service.generation && claim.state === "healthy";
   });
-  return ready ? { kind: "start" } : { kind: "wait", reason: "update-in-turn" };
+  // Who updates to the generation before has been heard of by then.
+  const isSettled = waitedMs >= options.stableWaitMs;
+  return isReady && isSettled ? { kind: "start" } : { kind: "wait", reason: "update-in-turn" };
 }
 
 function claimOf(

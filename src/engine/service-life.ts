@@ -417,8 +417,10 @@ function stepRun(
   const service = seen.units.get(serviceUnit(life.name));
   if (isReplacing(life, main)) return { life, effect: null };
   const isTrial = !isGood(note);
-  if (isTrial && (service?.restartCount ?? 0) > timing.trialRestarts) {
-    return fail(life, note, `it ended again and again: ${endOf(service)}`, timing, nowMs);
+  const restartCount = service?.restartCount ?? 0;
+  if (isTrial && restartCount > timing.trialRestarts) {
+    const why = `it ended ${restartCount} times soon after its start`;
+    return fail(life, note, why, timing, nowMs);
   }
   if (isUp(main)) return stepUp(watched(life, main!.invocation, nowMs), note, seen, timing, nowMs);
   if (main?.active === "activating" || main?.active === "deactivating") {

@@ -2,7 +2,7 @@
 // what it says. One command at a time, since each takes memory of the daemon's own share.
 
 import { accessSync, constants, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { rename, writeFile } from "node:fs/promises";
+import { chmod, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UNIT_FILE_BYTES_MAX, UNITS_LISTED_MAX } from "../kernel/limits.ts";
 import type { Children, RunResult } from "../kernel/system-ports.ts";
@@ -166,7 +166,9 @@ function findUnitFolder(): string {
 async function writeDurably(path: string, text: string): Promise<void> {
   const aside = `${path}.new`;
   try {
-    await writeFile(aside, text, { mode: 0o644, flush: true });
+    await writeFile(aside, text, { flush: true });
+    // Whatever the daemon's umask: systemd frowns on units that not all can read.
+    await chmod(aside, 0o644);
     await rename(aside, path);
   } catch (error) {
     rmSync(aside, { force: true });

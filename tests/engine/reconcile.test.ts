@@ -197,14 +197,59 @@ describe("a new generation", () => {
   const at = (generation: number, state: Claim["state"]) =>
     new Map([[other, [{ service: 7, generation, state }]]]);
 
-  test("replaces the old one at once on the first owner", () => {
-    const first = web(deployed([self, other], { generation: 2 }));
+  test("replaces the old one at once where there is no other owner", () => {
+    const alone = web(deployed([self], { generation: 2 }));
     const result = reconcile(
       RECONCILE_START,
-      input({ services: first, running: healthyOld, claims: at(1, "healthy") }),
+      input({ services: alone, running: healthyOld }),
       options,
     );
     expect(summary(result.actions)).toEqual(["start web@2"]);
+  });
+
+  test("replaces it on the first owner when the others had the time to say what they do", () => {
+    const first = web(deployed([self, other], { generation: 2 }));
+    const now = { services: first, running: healthyOld, claims: at(1, "healthy") };
+    const early = reconcile(RECONCILE_START, input(now), options);
+    expect(early.actions).toEqual([]);
+    const due = reconcile(early.state, input({ ...now, nowMs: options.stableWaitMs }), options);
+    expect(summary(due.actions)).toEqual(["start web@2"]);
+  });
+
+  test.each<Claim["state"]>(["starting", "building", "failed", "stopping"])(
+    "waits on the first owner while a later one is %s, but not for ever",
+    (state) => {
+      const first = web(deployed([self, other], { generation: 3 }));
+      const now = { services: first, running: healthyOld, claims: at(2, state) };
+      const early = reconcile(RECONCILE_START, input(now), options);
+      const later = input({ ...now, nowMs: options.stableWaitMs });
+      const waiting = reconcile(early.state, later, options);
+      expect(waiting.waiting).toEqual([{ name: "web", reason: "update-in-turn" }]);
+      const late = input({ ...now, nowMs: options.updateWaitMs });
+      expect(reconcile(waiting.state, late, options).actions).toHaveLength(1);
+    },
+  );
+
+  test("is not tried again where it was rolled back, and holds the owners after that", () => {
+    const first = web(deployed([self, other], { generation: 2 }));
+    const back = [{ ...status("healthy", 1), rolledBackFrom: 2 }];
+    const result = settle({ services: first, running: back, claims: at(1, "healthy") });
+    expect(result.actions).toEqual([]);
+    expect(result.claims).toEqual([{ service: 7, generation: 1, state: "rolled-back" }]);
+    const behind = settle({ services, running: healthyOld, claims: at(1, "rolled-back") });
+    expect(behind.waiting).toEqual([{ name: "web", reason: "update-in-turn" }]);
+    const newer = web(deployed([self, other], { generation: 3 }));
+    const retry = settle({ services: newer, running: back, claims: at(1, "healthy") });
+    expect(summary(retry.actions)).toEqual(["start web@3"]);
+    expect(retry.claims[0]?.state).toBe("healthy");
+  });
+
+  test("that is being built here is not started again, however long that takes", () => {
+    const alone = web(deployed([self], { generation: 2 }));
+    const building = [{ ...status("healthy", 1), next: { generation: 2, detail: "" } }];
+    const first = settle({ services: alone, running: healthyOld });
+    const later = input({ services: alone, running: building, nowMs: 10_000_000 });
+    expect(reconcile(first.state, later, options).actions).toEqual([]);
   });
 
   test.each<[string, ReadonlyMap<NodeId, readonly Claim[]>, number]>([
@@ -214,11 +259,7 @@ describe("a new generation", () => {
     ["claims nothing yet", new Map(), 0],
     ["is healthy with the new one", at(2, "healthy"), 1],
   ])("waits on the second owner while the first %s", (_, claims, expected) => {
-    const result = reconcile(
-      RECONCILE_START,
-      input({ services, running: healthyOld, claims }),
-      options,
-    );
+    const result = settle({ services, running: healthyOld, claims });
     expect(result.actions).toHaveLength(expected);
     if (expected === 0) expect(result.waiting[0]?.reason).toBe("update-in-turn");
   });
@@ -240,6 +281,42 @@ describe("a new generation", () => {
     );
     expect(summary(result.actions)).toEqual(["start web@2"]);
   });
+});
+
+describe("what an earlier daemon left here and does not run", () => {
+  const left = [status("idle", 1)];
+
+  test("is claimed to nobody and started like a new one", () => {
+    const result = settle({ services: web(deployed([self])), running: left });
+    expect(summary(result.actions)).toEqual(["start web@1"]);
+    expect(result.claims).toEqual([]);
+  });
+
+  test("waits, as a singleton, until nobody else has it", () => {
+    const services = web(deployed([self], { spec: serviceSpec({ singleton: true }) }));
+    const claims = new Map([[other, [{ service: 7, generation: 1, state: "healthy" as const }]]]);
+    const result = settle({ services, running: left, claims });
+    expect(result.waiting).toEqual([{ name: "web", reason: "other-owner-runs" }]);
+  });
+
+  test("is cleared away where it is not placed, or not deployed any more", () => {
+    const elsewhere = reconcile(
+      RECONCILE_START,
+      input({ services: web(deployed([other])), running: left }),
+      options,
+    );
+    expect(summary(elsewhere.actions)).toEqual(["stop web (not-placed-here)"]);
+    const gone = reconcile(RECONCILE_START, input({ running: left }), options);
+    expect(summary(gone.actions)).toEqual(["stop web (undeployed)"]);
+  });
+});
+
+test("builds do not count as starts", () => {
+  const services = new Map(
+    ["a", "b", "c"].map((name, index) => [name, deployed([self], { claimKey: index })] as const),
+  );
+  const running = ["a", "b"].map((name) => status("building", 1, name));
+  expect(summary(settle({ services, running }).actions)).toEqual(["start c@1"]);
 });
 
 describe("limits", () => {
@@ -308,6 +385,7 @@ class ModelNode {
   instances = new Map<string, ModelInstance>();
   claims: readonly Claim[] = [];
   actionCount = 0;
+  healthyAfterTicks = HEALTHY_AFTER_TICKS;
 
   constructor(node: PlacementNode) {
     this.node = node;
@@ -323,7 +401,7 @@ class ModelNode {
     for (const [name, instance] of this.instances) {
       instance.ticks += 1;
       if (instance.state === "stopping") this.instances.delete(name);
-      else if (instance.ticks >= HEALTHY_AFTER_TICKS) instance.state = "healthy";
+      else if (instance.ticks >= this.healthyAfterTicks) instance.state = "healthy";
     }
   }
 
@@ -433,6 +511,40 @@ const anyChange: fc.Arbitrary<Change> = fc.oneof(
 
 /** Long enough for 8 services to update one owner after the other, two starts at a time. */
 const QUIET_TICKS = 120;
+
+describe("deployments one after the other", () => {
+  test("never take more than one healthy instance of a service at a time", () => {
+    const deployments = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 12 });
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 5 }), deployments, (size, waits) => {
+        const cluster = new ModelCluster(size);
+        // Longer than the wait after which the first owner may go on.
+        for (const node of cluster.nodes) node.healthyAfterTicks = 8;
+        cluster.deployedServices.set(1, { generation: 1, replicas: 2 });
+        cluster.deployedServices.set(2, { generation: 1, replicas: 3 });
+        for (let i = 0; i < QUIET_TICKS; i += 1) cluster.tick(() => {});
+        const least = (service: number): number =>
+          Math.min(size, cluster.deployedServices.get(service)!.replicas) - 1;
+        const tick = (): void => {
+          cluster.tick(() => {});
+          for (const service of [1, 2]) {
+            expect(cluster.healthyCount(`s${service}`)).toBeGreaterThanOrEqual(least(service));
+          }
+        };
+        for (const [index, ticks] of waits.entries()) {
+          cluster.change({ kind: "update", service: 1 + (index % 2) });
+          for (let i = 0; i < ticks; i += 1) tick();
+        }
+        for (let i = 0; i < QUIET_TICKS; i += 1) tick();
+        for (const [name, { generation }] of cluster.services()) {
+          for (const { instances } of cluster.runners(name)) {
+            expect(instances.get(name)).toMatchObject({ generation, state: "healthy" });
+          }
+        }
+      }),
+    );
+  });
+});
 
 describe("a cluster under random change", () => {
   test("never exceeds the start cap, converges, then does nothing more", () => {
