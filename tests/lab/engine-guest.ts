@@ -163,7 +163,7 @@ export class FlakeRepository {
   }
 
   get uri(): string {
-    return `git+git://${this.#node.machine.links[0]!.address4}/${this.#name}`;
+    return `git://${this.#node.machine.links[0]!.address4}/${this.#name}`;
   }
 
   /** Serves everything below /srv/git, from now on. */
