@@ -34,15 +34,20 @@ let
     };
   };
 
-  # What the two packages depend on, from OpenWrt's own feeds.
+  # LuCI, and what the daemon's package depends on, from OpenWrt's own feeds.
+  # (Its `nftables` is either nftables-json or nftables-nojson.)
   packages = [
-    "conntrack"
-    "fping"
-    "ip-full"
-    "kmod-ifb"
-    "kmod-sched-cake"
-    "kmod-sched-ctinfo"
     "luci"
+    "fping"
+    "ip-tiny"
+    "kmod-ifb"
+    "kmod-nf-conntrack"
+    "kmod-nfnetlink-log"
+    "kmod-nft-core"
+    "kmod-sched-cake"
+    "kmod-sched-core"
+    "kmod-sched-ctinfo"
+    "nftables-json"
     "node"
     "tc-full"
     "tcpdump-mini"

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { buildIpk, FEED_PACKAGES } from "../../scripts/build-ipk.mjs";
+import { buildIpk, FEED_PACKAGES, feedPackage } from "../../scripts/build-ipk.mjs";
 import { parseConfiguration } from "../../src/schema/configuration.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -70,6 +70,16 @@ describe("the image script", () => {
     });
     expect({ status, stderr }).toMatchObject({ status: 1 });
     expect(stderr).toContain("is no ImageBuilder");
+  });
+});
+
+describe("the images that Nix makes", () => {
+  it("have all that the daemon's package depends on", () => {
+    const [, list = ""] = /packages = \[([^\]]*)\]/.exec(
+      readFileSync("images/openwrt.nix", "utf8"),
+    )!;
+    const there = list.replace('"nftables-json"', '"nftables"').match(/(?<=")[^"\n]+(?=")/g);
+    expect(there?.sort()).toEqual(["luci", ...feedPackage("mycoflow").depends].sort());
   });
 });
 
