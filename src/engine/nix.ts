@@ -198,7 +198,15 @@ export class NixBuilder implements Builder {
       purpose: "lock",
       name,
       program: "nix",
-      args: ["flake", "metadata", "--json", ...NIX_FLAGS, lockableReference(reference)],
+      // Nix takes what it fetched within the hour for what stands there now.
+      args: [
+        "flake",
+        "metadata",
+        "--json",
+        "--refresh",
+        ...NIX_FLAGS,
+        lockableReference(reference),
+      ],
       timeLimitMs: FLAKE_LOCK_MS_MAX,
     });
     if (result.exitCode !== 0) return { error: explainFailure(result.stderr, []).message };

@@ -248,6 +248,13 @@ describe("locking", () => {
     expect(configuration).not.toContain("*");
   });
 
+  it("asks what stands there now, not what nix fetched within the hour", async () => {
+    const nix = await ready();
+    nix.answer = () => Promise.resolve({ exitCode: 0, stdout: metadata, stderr: "" });
+    await nix.builder.lock("git://example.org/web");
+    expect(nix.runs.find((words) => words.includes("metadata"))).toContain("--refresh");
+  });
+
   it("is refused when too many are under way, and goes on after", async () => {
     const nix = await ready();
     const answers: (() => void)[] = [];

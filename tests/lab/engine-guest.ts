@@ -97,6 +97,13 @@ ${more}`,
     return this.get("/status");
   }
 
+  /** Waits until so many members are alive. `myco status` takes seconds to start here. */
+  async waitForMembers(count: number): Promise<void> {
+    const ask = `curl --silent --fail --unix-socket ${SOCKET} http://localhost/status`;
+    const isSo = `jq --exit-status '.cluster.members.alive == ${count}'`;
+    await this.machine.waitUntilSucceeds(`${ask} | ${isSo}`, PATIENCE_SECONDS);
+  }
+
   service(name: string): Promise<ServiceAnswer> {
     return this.get(`/services/${name}`);
   }

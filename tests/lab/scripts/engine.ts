@@ -43,13 +43,10 @@ export default labScript({
     await subtest("three machines with real systemd and real nix form a cluster", async () => {
       await Promise.all([alpha.setUp(), beta.setUp(worker), gamma.setUp(worker)]);
       await alpha.found();
-      await beta.join(alpha);
-      await gamma.join(alpha);
-      for (const { machine } of nodes) {
-        await machine.waitUntilSucceeds(
-          "myco status --json | jq -e '.cluster.members.alive == 3'",
-          120,
-        );
+      await Promise.all([beta.join(alpha), gamma.join(alpha)]);
+      for (const node of nodes) {
+        const { machine } = node;
+        await node.waitForMembers(3);
         assert.equal(await machine.unitProperty("myco.service", "Type"), "notify");
         assert.equal(await machine.unitProperty("myco.service", "MemoryMax"), String(64 * MIB));
       }
