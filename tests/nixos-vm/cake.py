@@ -27,8 +27,7 @@ with subtest("client and server reach each other through the router"):
     server.succeed("ip route replace 192.168.1.0/24 via 192.168.2.2")
     router.succeed("sysctl -w net.ipv4.ip_forward=1")
     client.succeed("ping -c 3 192.168.2.3")
-    server.succeed("systemctl stop iperf3.service || true")
-    server.succeed("systemd-run --unit=iperf3 iperf3 -s")
+    server.succeed("pkill iperf3 || true", "iperf3 -s -D")
     for address in ["192.168.2.101", "192.168.2.102", "192.168.2.103"]:
         server.succeed(f"ip address replace {address}/24 dev eth1")
 
@@ -37,24 +36,24 @@ before = router.succeed("tc qdisc show")
 with subtest("the daemon shapes the line, both ways, in four tins"):
     router.succeed("systemctl start myco.service")
     router.wait_for_unit("myco.service")
-    router.wait_until_succeeds(f"tc qdisc show dev {IFB} | grep 'cake.*diffserv4'", timeout=60)
-    router.wait_until_succeeds("tc qdisc show dev eth2 | grep 'root.*cake\\|cake.*root'", timeout=60)
+    router.wait_until_succeeds(f"tc qdisc show dev {IFB} | grep 'cake.*diffserv4'")
+    router.wait_until_succeeds("tc qdisc show dev eth2 | grep 'cake.*root'")
     assert rate_kbit("eth2") >= 1000
     assert len(qdisc(IFB)["tins"]) == 4
 
 with subtest("a persona's packets go into its tin, both ways"):
     router.succeed("myco persona add voip --port udp/5201")
     voice = {device: tin_packets(device, 3) for device in ["eth2", IFB]}
-    client.succeed("iperf3 -u --bidir -b 150k -l 200 -t 10 -c 192.168.2.3")
+    client.succeed("iperf3 -u --bidir -b 150k -l 200 -t 5 -c 192.168.2.3")
     for device, packets in voice.items():
         gained = tin_packets(device, 3) - packets
         assert gained >= 200, (device, gained)
 
 with subtest("a line that has become slow is answered"):
     server.succeed("tc qdisc replace dev eth1 root tbf rate 3mbit burst 16k latency 600ms")
-    client.succeed("iperf3 -R -t 60 -P 4 -c 192.168.2.3 >/dev/null 2>&1 &")
+    client.succeed("iperf3 -R -t 120 -P 4 -c 192.168.2.3 >/dev/null 2>&1 &")
     router.wait_until_succeeds(
-        f"tc -j qdisc show dev {IFB} | jq -e '.[0].options.bandwidth * 8 < 6000000'", timeout=90
+        f"tc -j qdisc show dev {IFB} | jq -e '.[0].options.bandwidth * 8 < 6000000'"
     )
     decisions = json.loads(router.succeed("myco flow status --json"))["decisions"]
     cuts = [one for one in decisions if one["direction"] == "download" and one["cause"] == "bloat"]

@@ -13,6 +13,7 @@
           reserve = 0;
         };
       };
+      environment.etc."web-server.py".source = ./web-server.py;
       environment.systemPackages = [
         pkgs.curl
         pkgs.python3

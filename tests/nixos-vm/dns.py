@@ -23,9 +23,9 @@ with subtest("whoever is in the group may use the socket, and nobody else"):
 
 with subtest("a service is deployed, and asked by its name"):
     python = machine.succeed("readlink -f $(command -v python3)").strip()
-    arguments = ["-m", "http.server", "8080"]
-    deploy("web", exec=python, args=arguments, ports=[8080], health={"http": "/"})
-    machine.wait_until_succeeds("getent ahostsv4 web.myco | grep -w 192.168.1.1", timeout=60)
+    server = ["/etc/web-server.py", "8080"]
+    deploy("web", exec=python, args=server, ports=[8080], health={"http": "/"})
+    machine.wait_until_succeeds("getent ahostsv4 web.myco | grep -w 192.168.1.1")
     machine.succeed("curl --silent --fail --output /dev/null http://web.myco:8080/")
 
 with subtest("a name that no service has is not there"):
@@ -33,4 +33,4 @@ with subtest("a name that no service has is not there"):
 
 with subtest("the name goes with the service"):
     machine.succeed("myco undeploy web")
-    machine.wait_until_fails("getent ahostsv4 web.myco", timeout=60)
+    machine.wait_until_fails("getent ahostsv4 web.myco")

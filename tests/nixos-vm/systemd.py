@@ -11,7 +11,7 @@ def deploy(machine, **changes):
     manifest = {
         "name": "web",
         "exec": python,
-        "args": ["-m", "http.server", "8080"],
+        "args": ["/etc/web-server.py", "8080"],
         "ports": [8080],
         "memory": "100M",
         "health": {"http": "/"},
@@ -19,7 +19,7 @@ def deploy(machine, **changes):
     }
     text = json.dumps(manifest)
     machine.succeed(f"mkdir -p /root/web && printf %s '{text}' >/root/web/myco.json")
-    return machine.execute("myco deploy --timeout 2m /root/web", timeout=180)
+    return machine.execute("myco deploy --timeout 5m /root/web", timeout=900)
 
 
 def owner():
@@ -34,7 +34,7 @@ def is_running(machine):
 
 def ask(machine):
     machine.wait_until_succeeds(
-        "curl --silent --fail --max-time 5 --output /dev/null http://web.myco:8080/", timeout=120
+        "curl --silent --fail --max-time 5 --output /dev/null http://web.myco:8080/"
     )
 
 
@@ -45,7 +45,7 @@ with subtest("three machines form a cluster"):
         newcomer.succeed(f"myco cluster join {token}", "systemctl start myco.service")
     for machine in machines:
         machine.wait_until_succeeds(
-            "test $(myco cluster members --json | grep -c '\"alive\"') -eq 3", timeout=120
+            "test $(myco cluster members --json | grep -c '\"alive\"') -eq 3"
         )
 
 with subtest("a deployed service is a unit on one of them, and every one finds it by name"):
@@ -78,7 +78,7 @@ with subtest("its machine dies, and another takes the service over"):
     others = [machine for machine in machines if machine is not runner]
     runner.crash()
     others[0].wait_until_succeeds(
-        "test $(myco cluster members --json | grep -c '\"alive\"') -eq 2", timeout=180
+        "test $(myco cluster members --json | grep -c '\"alive\"') -eq 2"
     )
     for machine in others:
         ask(machine)
@@ -87,4 +87,4 @@ with subtest("its machine dies, and another takes the service over"):
 with subtest("undeployed, it leaves no unit"):
     others[0].succeed("myco undeploy web")
     for machine in others:
-        machine.wait_until_fails("systemctl cat myco-web.service", timeout=60)
+        machine.wait_until_fails("systemctl cat myco-web.service")

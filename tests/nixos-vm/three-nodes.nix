@@ -15,6 +15,7 @@ let
       services.resolved.enable = false;
       networking.nameservers = [ "127.0.0.1" ];
       networking.firewall.allowedTCPPorts = [ 8080 ];
+      environment.etc."web-server.py".source = ./web-server.py;
       environment.systemPackages = [
         pkgs.curl
         pkgs.python3
