@@ -3,7 +3,12 @@
 // tests deploy, which builds with nothing but the guest's own shell.
 
 import { join } from "node:path";
-import type { ServiceAnswer, StatusAnswer } from "../../src/api/contract.ts";
+import type {
+  DeployAnswer,
+  DeployedService,
+  ServiceAnswer,
+  StatusAnswer,
+} from "../../src/api/contract.ts";
 import { CommandError } from "./errors.ts";
 import { quoteForShell } from "./guest-recipe.ts";
 import type { Machine } from "./machine.ts";
@@ -140,6 +145,16 @@ ${more}`,
     return this.machine.execute(`myco deploy /srv/deploy ${options} 2>&1`, {
       timeoutSeconds: PATIENCE_SECONDS * 2,
     });
+  }
+
+  /** The same without the command, which takes seconds to start here; waits for a daemon that is not up. */
+  async post(manifest: object): Promise<DeployedService> {
+    const answer = await this.machine.succeed(
+      `curl --silent --fail --max-time 90 --retry 60 --retry-delay 1 --retry-all-errors \\
+  --unix-socket ${SOCKET} --header content-type:application/json --data-binary @- http://localhost/deploy`,
+      { input: Buffer.from(JSON.stringify(manifest)) },
+    );
+    return (JSON.parse(answer) as DeployAnswer).services[0]!;
   }
 
   /** Whether the unit of a service runs here, by systemd's own word. */
