@@ -85,12 +85,16 @@ export default labScript({
           await new Promise((resolve) => setTimeout(resolve, random() * KILL_WITHIN_MS));
           await machine.succeed("systemctl kill --kill-whom=main --signal=KILL myco.service");
         }
-        const last = `k${KILLS - 1}`;
-        await machine.waitUntilSucceeds(
-          `curl -sf --max-time 5 http://127.0.0.1:${PORT}/ | grep -F '"${last}"'`,
-          180,
+        const { generation } = await delta.post(plainManifest("last"));
+        await delta.waitForService(
+          "hello",
+          "is healthy at the last version",
+          ({ healthy, instances }) => healthy === 1 && instances[0]?.generation === generation,
         );
-        await delta.waitForService("hello", "is healthy", ({ healthy }) => healthy === 1);
+        assert.match(
+          await machine.succeed("systemctl show -P Environment myco-hello"),
+          /VERSION=last/,
+        );
         const units = await machine.succeed(
           "systemctl list-units --all --plain --no-legend 'myco-*.service'",
         );
