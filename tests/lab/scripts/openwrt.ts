@@ -19,6 +19,8 @@ const SOCKET = "/var/run/myco/myco.sock";
 /** Where OpenWrt's `uci` and its tcpdump, which has no user to change to, stand in front. */
 const PROGRAMS = "/opt/openwrt/bin";
 const UNIT = "mycoflow";
+/** Of the host's time, of which a busy one gives the guest little. */
+const PATIENCE_SECONDS = 600;
 
 /** The package's UCI file, and the same for the stand-ins. */
 function settings(enabled: boolean, downloadMax: number): { uciFile: string; lines: string[] } {
@@ -81,17 +83,18 @@ async function launch(guest: Machine, calls: readonly string[]): Promise<void> {
   const capabilities = bounding.map((name) => `+${name.replace("CAP_", "").toLowerCase()}`);
   assert.deepEqual(wordsOf(calls, "no_new_privs"), ["1"]);
   await guest.succeed(
-    `systemd-run --quiet --unit=${UNIT} --setenv=PATH=${PROGRAMS}:/usr/sbin:/usr/bin \\
+    `systemd-run --quiet --unit=${UNIT} --setenv=PATH=${PROGRAMS}:/usr/sbin:/usr/bin --setenv=STATE=${STATE} \\
   --property=MemoryMax=64M --property=KillMode=process --property=TimeoutStopSec=20 \\
   ip netns exec ${ROUTER.namespace} setpriv --no-new-privs --inh-caps=-all \\
   --bounding-set=-all,${capabilities.join(",")} \\
-  busybox ash ${wordsOf(calls, "command").join(" ")}`,
+  /usr/local/bin/busybox ash ${wordsOf(calls, "command").join(" ")}`,
   );
 }
 
 export default labScript({
   title: "the OpenWrt package, unpacked and started by its init script",
   machines: { guest: { clock: "instructions" } },
+  limitSeconds: 1800,
   async test({ machines: { guest }, subtest, skip, note }) {
     if (!existsSync(BUSYBOX)) skip(`there is no ${BUSYBOX} on the host (Debian's package busybox)`);
     await execa(process.execPath, ["scripts/build-ipk.mjs"]);
@@ -105,7 +108,7 @@ export default labScript({
     const untilRunning = (): Promise<unknown> =>
       guest.waitUntilSucceeds(
         `curl -sf --unix-socket ${SOCKET} http://localhost/flow | jq -e '.phase == "running"'`,
-        90,
+        PATIENCE_SECONDS,
       );
 
     await subtest("busybox unpacks it, and what it holds is root's", async () => {
@@ -148,7 +151,7 @@ chmod +x ${PROGRAMS}/tcpdump`,
         assert.equal(await router.shaperKbit("upload"), 4_000);
         await guest.waitUntilSucceeds(
           `curl -sf --unix-socket ${SOCKET} http://localhost/flow | jq -e '.reflectors | any(.rttMs != null)'`,
-          60,
+          PATIENCE_SECONDS,
         );
         const pid = (await guest.succeed(`systemctl show --value -p MainPID ${UNIT}`)).trim();
         const process = await guest.succeed(`cat /proc/${pid}/status`);
@@ -164,7 +167,10 @@ chmod +x ${PROGRAMS}/tcpdump`,
       await configure(guest, true, 10_000);
       assert.ok((await init(guest, "reload")).includes("procd_send_signal|mycoflow|*|HUP"));
       await guest.succeed(`systemctl kill --kill-whom=main --signal=HUP ${UNIT}`);
-      await guest.waitUntilSucceeds(`journalctl -u ${UNIT} -o cat | grep -q 'was read again'`, 60);
+      await guest.waitUntilSucceeds(
+        `journalctl -u ${UNIT} -o cat | grep -q 'was read again'`,
+        PATIENCE_SECONDS,
+      );
       assert.equal((await router.rootQdisc(ROUTER.wan))?.handle, "6d79:");
     });
 
