@@ -17,9 +17,9 @@ with subtest("the daemon waits until the machine is in a cluster"):
     machine.succeed("myco status")
 
 with subtest("whoever is in the group may use the socket, and nobody else"):
-    machine.succeed("useradd --groups myco operator", "useradd stranger")
-    machine.succeed("su operator -s /bin/sh -c 'myco status'")
-    machine.fail("su stranger -s /bin/sh -c 'myco status'")
+    machine.succeed("useradd --groups myco insider", "useradd outsider")
+    machine.succeed("su insider -s /bin/sh -c 'myco status'")
+    machine.fail("su outsider -s /bin/sh -c 'myco status'")
 
 with subtest("a service is deployed, and asked by its name"):
     python = machine.succeed("readlink -f $(command -v python3)").strip()
