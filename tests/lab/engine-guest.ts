@@ -82,14 +82,14 @@ ${more}`,
 
   /** Makes it the first node of a new cluster. */
   async found(): Promise<void> {
-    await this.machine.succeed("myco cluster init && systemctl start myco");
+    await this.machine.succeed("myco cluster init && systemctl enable --now --quiet myco");
   }
 
   /** Joins the cluster of `other`, whose daemon runs. */
   async join(other: ClusterNode): Promise<void> {
     const invite = `myco cluster invite --peer ${other.machine.links[0]!.address4}:7946`;
     const token = (await other.machine.succeed(invite)).trim();
-    await this.machine.succeed(`myco cluster join ${token} && systemctl start myco`);
+    await this.machine.succeed(`myco cluster join ${token} && systemctl enable --now --quiet myco`);
   }
 
   /** What the API answers to GET. */

@@ -92,6 +92,7 @@ export default labScript({
       const second = ownerOf(service);
 
       await first.machine.connect();
+      await alpha.waitForMembers(3);
       let twiceSeconds = 0;
       const endMs = performance.now() + 90_000;
       while (performance.now() < endMs) {
@@ -135,7 +136,7 @@ export default labScript({
       async () => {
         const before = ownerOf(await alpha.waitForService("hello", "is healthy", isHealthy));
         const name = before.machine.name;
-        await alpha.machine.succeed(`myco drain ${name} --wait`);
+        await alpha.machine.succeed(`myco drain ${name} --wait --timeout 180s`);
         const service = await alpha.waitForService(
           "hello",
           "is healthy elsewhere",
