@@ -60,6 +60,8 @@ describe("draining", () => {
     await eventually(async () => ((await sleeper(a)).healthy === 1 ? true : null));
     const owner = (await sleeper(a)).owners[0] === a.node.nodeId ? a : b;
     const other = owner === a ? b : a;
+    // The other one hears of it a little later.
+    await eventually(async () => ((await sleeper(other)).healthy === 1 ? true : null));
 
     // When its node is drained from the other one
     const drained = (await drain(other, "PUT", owner.node.nodeId)).json as DrainAnswer;
