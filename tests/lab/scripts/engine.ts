@@ -20,7 +20,7 @@ export default labScript({
     gamma: { vlans: [1], cpus: 1, memoryMiB: 1024 },
   },
   myco: true,
-  limitSeconds: 1800,
+  limitSeconds: 2400,
   async test({ machines, subtest, note }) {
     const alpha = new ClusterNode(machines.alpha);
     const beta = new ClusterNode(machines.beta);

@@ -21,7 +21,7 @@ export default labScript({
   machines: FLOW_MACHINES,
   myco: true,
   reuse: true,
-  limitSeconds: 1200,
+  limitSeconds: 2400,
   async test({ machines: { guest }, trial }) {
     const router = new FlowRouter(guest);
     /** How many processes of a name live in the router's namespace. */

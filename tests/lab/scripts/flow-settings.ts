@@ -28,7 +28,7 @@ export default labScript({
   machines: FLOW_MACHINES,
   myco: true,
   reuse: true,
-  limitSeconds: 1200,
+  limitSeconds: 2400,
   async test({ machines: { guest }, trial }) {
     const router = new FlowRouter(guest);
 

@@ -23,7 +23,7 @@ export default labScript({
   machines: FLOW_MACHINES,
   myco: true,
   reuse: true,
-  limitSeconds: 1200,
+  limitSeconds: 2400,
   async test({ machines: { guest }, subtest, note }) {
     const router = new FlowRouter(guest);
     /** Median round trip of `count` pings from the client, in milliseconds. */

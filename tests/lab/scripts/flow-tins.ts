@@ -47,7 +47,7 @@ export default labScript({
   machines: FLOW_MACHINES,
   myco: true,
   reuse: true,
-  limitSeconds: 1200,
+  limitSeconds: 2400,
   async test({ machines: { guest }, trial, note }) {
     const router = new FlowRouter(guest);
     const tinPackets = async (direction: Direction): Promise<TinPackets> => {
