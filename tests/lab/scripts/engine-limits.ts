@@ -114,8 +114,8 @@ engine: { kind: systemd, reserve: 20M }
       );
       // The node's folder on a small file system of its own.
       await machine.succeed(
-        `mkdir -p /mnt/disk && mount -t tmpfs -o size=240M,mode=755 tmpfs /mnt/disk && cp -a /var/lib/myco/. /mnt/disk/ &&
-mount --move /mnt/disk /var/lib/myco && systemctl start myco`,
+        `cp -a /var/lib/myco /srv/kept && mount -t tmpfs -o size=240M,mode=755 tmpfs /var/lib/myco &&
+cp -a /srv/kept/. /var/lib/myco/ && systemctl start myco`,
       );
       const isReserved = `test $(stat -c %s /var/lib/myco/reserve) -ge ${20 * MIB}`;
       await machine.waitUntilSucceeds(isReserved, 60);
