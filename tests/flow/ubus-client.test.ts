@@ -6,7 +6,7 @@ import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test as base, beforeEach, describe } from "vitest";
+import { test as base, describe } from "vitest";
 import { UbusClient, type UbusResult } from "../../src/flow/ubus/client.ts";
 import { UBUS_STATUS } from "../../src/flow/ubus/message.ts";
 import { type UbusMethod, type UbusObject, UbusRefusal } from "../../src/flow/ubus/object.ts";
@@ -14,14 +14,9 @@ import { openUnixStream } from "../../src/io/unix-stream.ts";
 import { UBUS_CALLS_BURST } from "../../src/kernel/limits.ts";
 import { SeededRandom } from "../../src/kernel/random.ts";
 import { eventually } from "../daemon/small-node.ts";
+import { skipBecause } from "../skip-without.ts";
 import { type Misbehaviour, message, UbusServer } from "../ubus-server/server.ts";
 import { subscribe } from "../ubus-server/subscriber.ts";
-
-declare module "vitest" {
-  interface TaskMeta {
-    skipReason?: string;
-  }
-}
 
 interface Bus {
   stop(): Promise<void>;
@@ -181,11 +176,7 @@ function dataOf(result: UbusResult): unknown {
 
 describe.each(BUSES)("on %s", (_, start, why) => {
   describe("a client", () => {
-    beforeEach(({ task, skip }) => {
-      if (why === null) return;
-      task.meta.skipReason = why;
-      skip(why);
-    });
+    skipBecause(() => why);
 
     it("its objects are called, with arguments and answers of every type", async ({
       clients,

@@ -15,17 +15,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseConfiguration } from "../../src/schema/configuration.ts";
 import { type EvaluatedSystem, FlakeCopy } from "../nix/flake-copy.ts";
 import { ensureNix, NixHost } from "../nix/nix-host.ts";
 import { hasSystemdAnalyze, judgeUnit } from "../nix/unit-verdict.ts";
-
-declare module "vitest" {
-  interface TaskMeta {
-    skipReason?: string;
-  }
-}
+import { skipBecause } from "../skip-without.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const BUNDLE = `${ROOT}dist/myco.mjs`;
@@ -45,11 +40,7 @@ beforeAll(async () => {
   if (whyNot === null) systems = await flake.systems();
 });
 
-beforeEach(({ task, skip }) => {
-  if (whyNot === null) return;
-  task.meta.skipReason = whyNot;
-  skip(whyNot);
-});
+skipBecause(() => whyNot);
 
 afterAll(() => nix.close());
 

@@ -17,7 +17,7 @@ const SOCKET = "/run/myco/myco.sock";
 const DAEMON_UNIT = join(import.meta.dirname, "../../modules/systemd/myco.service");
 
 /** Debian's nix without its daemon: built by root, with the guest's shell in the sandbox. */
-const NIX_CONF = `experimental-features = nix-command flakes
+export const NIX_CONF = `experimental-features = nix-command flakes
 substituters =
 build-users-group =
 sandbox = true

@@ -3,7 +3,7 @@
 
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { skipWithout } from "./skip-without.ts";
+import { skipWithout } from "../skip-without.ts";
 import { BUSYBOX, StandInRoot } from "./stand-in-root.ts";
 
 const ENABLED = ["mycoflow.flow=flow", "mycoflow.flow.enabled=1"];

@@ -1,8 +1,8 @@
 // The LuCI views in headless Chromium, with answers that were recorded of ubus: what people then see.
 
 import { beforeAll, describe, expect, it } from "vitest";
+import { skipWithout } from "../skip-without.ts";
 import { type Answers, CHROMIUM, openPage, pageText, recordedAnswers } from "./luci/page.ts";
-import { skipWithout } from "./skip-without.ts";
 
 interface RecordedStatus {
   readonly decisions: readonly { readonly kind: string; readonly cause: string }[];

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { findProgram, skipWithout } from "./skip-without.ts";
+import { findProgram, skipWithout } from "../skip-without.ts";
 import { BUSYBOX } from "./stand-in-root.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));

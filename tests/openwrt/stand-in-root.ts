@@ -16,7 +16,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { feedPackage, stageFiles } from "../../scripts/build-ipk.mjs";
-import { findProgram } from "./skip-without.ts";
+import { findProgram } from "../skip-without.ts";
 
 const STAND_INS = fileURLToPath(new URL("stand-ins", import.meta.url));
 

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { skipWithout } from "./skip-without.ts";
+import { skipWithout } from "../skip-without.ts";
 import { BUSYBOX, StandInRoot } from "./stand-in-root.ts";
 
 const START = "usr/lib/myco/start";

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parseUciFlowSettings } from "../../src/flow/uci/flow-options.ts";
 import type { FlowSettings } from "../../src/schema/flow-settings.ts";
-import { skipWithout } from "./skip-without.ts";
+import { skipWithout } from "../skip-without.ts";
 import { BUSYBOX, StandInRoot } from "./stand-in-root.ts";
 
 const SCRIPT = "etc/uci-defaults/80-mycoflow";

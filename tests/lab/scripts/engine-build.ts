@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { NIX_CONF } from "../engine-guest.ts";
 import type { Machine } from "../machine.ts";
 import { labScript } from "../script.ts";
 
@@ -15,14 +16,6 @@ const ROOT = join(import.meta.dirname, "../..");
 const REPOSITORY = "/srv/flake";
 const FLAKE = `git+file://${REPOSITORY}`;
 const UNIT = "myco-build@slow.service";
-
-const NIX_CONF = `experimental-features = nix-command flakes
-substituters =
-build-users-group =
-sandbox = true
-sandbox-fallback = false
-sandbox-paths = /bin /usr /lib /lib64
-`;
 
 const derivation = (name: string, script: string): string =>
   `packages.x86_64-linux.${name} = derivation { name = "${name}"; system = "x86_64-linux";

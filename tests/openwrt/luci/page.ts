@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { findProgram } from "../skip-without.ts";
+import { findProgram } from "../../skip-without.ts";
 
 const VIEWS = fileURLToPath(
   new URL(

@@ -18,9 +18,16 @@ export function findProgram(name: string): string | null {
 
 /** In a `describe`: its tests are skipped where `path` is null. */
 export function skipWithout(path: string | null, name: string): void {
+  const why = `there is no ${name} on PATH (Debian's package ${name})`;
+  skipBecause(() => (path === null ? why : null));
+}
+
+/** In a `describe`: its tests are skipped, and the summary says why, where `whyNot` has a reason. */
+export function skipBecause(whyNot: () => string | null): void {
   beforeEach(({ task, skip }) => {
-    if (path !== null) return;
-    task.meta.skipReason = `there is no ${name} on PATH (Debian's package ${name})`;
-    skip(task.meta.skipReason);
+    const reason = whyNot();
+    if (reason === null) return;
+    task.meta.skipReason = reason;
+    skip(reason);
   });
 }
