@@ -2,6 +2,7 @@
 // topology.ts that has the line, as systemd would run it.
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { NFT_TABLE } from "../../src/flow/act/ours.ts";
 import type { Decision, Direction } from "../../src/flow/interface.ts";
 import type { FlowStatus } from "../../src/flow/status.ts";
 import { WaitError } from "./errors.ts";
@@ -279,6 +280,12 @@ systemd-run --quiet --collect --unit=${UNIT} --setenv=PATH=${path} \\
   /** What becomes of changes of a rate from now on, in a daemon that was started with faults. */
   async spoilChanges(how: "refuse" | "bend" | "not"): Promise<void> {
     await this.#guest.succeed(`printf %s ${how} >/run/tc-fault`);
+  }
+
+  /** A line that was set up is whole when the marks of its own probes have followed. */
+  async waitForProbeMarks(): Promise<void> {
+    const list = inNamespace(ROUTER.namespace, `nft list map ${NFT_TABLE} probes4`);
+    await this.#guest.waitUntilSucceeds(`${list} | grep elements`);
   }
 
   /** Everything the daemon might change, as text: two of them are equal when nothing was touched. */

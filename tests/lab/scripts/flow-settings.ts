@@ -73,6 +73,7 @@ export default labScript({
     });
 
     await trial("a bad reload is refused with the key named, and the old one stays", async () => {
+      await router.waitForProbeMarks();
       const before = await router.footprint();
       await router.configure(RATES.replace("min: 2000", "min: 99000"));
       await router.signal("HUP");
