@@ -177,18 +177,18 @@ export class SystemdSetup {
     return null;
   }
 
-  #wentLive(version: Version, units: ReadonlyMap<string, string>): void {
+  #wentLive(version: Version, units: ReadonlyMap<string, string>): Promise<void> {
     const { spec, generation, lock, storePath } = version;
     const service = spec.name;
     const entry = { service, generation, commit: lock, storePath };
-    this.#audit.append({
+    const message = `${service} went live`;
+    this.#options.events.note("info", "service-live", message, { ...entry });
+    return this.#audit.append({
       ...entry,
       author: this.#options.authorOf(service) ?? "",
       flake: spec.flake,
       deployment: deploymentHash(this.#hashText, entry, units),
     });
-    const message = `${service} went live`;
-    this.#options.events.note("info", "service-live", message, { ...entry });
   }
 
   #auditProblem(problem: string | null): void {

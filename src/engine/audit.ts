@@ -37,6 +37,7 @@ interface ChainEnd {
 interface WaitingEntry {
   readonly entry: AuditEntry;
   readonly time: string;
+  readonly onSettled: () => void;
 }
 
 const RETRY_MS = 5_000;
@@ -70,13 +71,17 @@ export class AuditLog {
     return this.#problem;
   }
 
-  append(entry: AuditEntry): void {
+  /** @returns when the line is durable, or it is known that it has to wait or is lost */
+  append(entry: AuditEntry): Promise<void> {
     if (this.#waiting.length >= AUDIT_WAITING_MAX) {
       this.#lostCount += 1;
-      return;
+      return Promise.resolve();
     }
-    const time = new Date(this.#options.nowMs()).toISOString();
-    this.#waiting.push({ entry, time });
+    const time = this.#now();
+    return new Promise((onSettled) => {
+      this.#waiting.push({ entry, time, onSettled });
+      if (this.#problem !== null) onSettled();
+    });
   }
 
   /** Once a tick: mends the file's end, then writes what waits, one line at a time. @param nowMs monotonic */
@@ -103,7 +108,7 @@ export class AuditLog {
     const lost = this.#lostCount;
     this.#append(end, { event: "deployed", lost, ...entry }, time, () => {
       this.#lostCount -= lost;
-      this.#waiting.shift();
+      this.#waiting.shift()?.onSettled();
     });
   }
 
@@ -183,6 +188,7 @@ export class AuditLog {
   /** What is in the file now is found out at the next try. */
   #fail(error: Error): void {
     this.#end = null;
+    for (const { onSettled } of this.#waiting) onSettled();
     if (this.#problem === error.message) return;
     this.#problem = error.message;
     this.#options.onProblem(error.message);

@@ -52,8 +52,8 @@ export interface UnitCompiler {
   origin(text: string): UnitOrigin | null;
 }
 
-/** A version went live here. */
-export type OnLive = (version: Version, units: ReadonlyMap<string, string>) => void;
+/** A version went live here. @returns when that is on record, as far as it can be */
+export type OnLive = (version: Version, units: ReadonlyMap<string, string>) => Promise<void>;
 export type OnBuildProgress = (service: string, progress: BuildProgress) => void;
 
 export interface SystemdEngineOptions {
@@ -309,13 +309,16 @@ export class SystemdEngine implements Engine {
 
   async #save(seat: Seat, { note, wentLive }: LifeEffect & { kind: "save" }): Promise<UnitOutcome> {
     const { name } = seat.life;
+    // First of all on record: a death in between tells it twice, the other way round never.
+    if (wentLive) {
+      await this.#options.onLive(note.current, this.#options.units.compile(note.current));
+    }
     const isWritten = await this.#options.notes.write(name, formatNote(note));
     if (!isWritten) {
       return { ok: false, message: "its note cannot be written: is the disk full?" };
     }
     seat.life = saved(seat.life, note);
     this.#keepPaths(name, note);
-    if (wentLive) this.#options.onLive(note.current, this.#options.units.compile(note.current));
     return { ok: true };
   }
 

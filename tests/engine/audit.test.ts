@@ -167,6 +167,29 @@ describe("the audit log", () => {
     );
   });
 
+  it("tells when a line is durable, and holds nobody up whose line has to wait", async () => {
+    const file = new MemoryFile();
+    const { log } = open(file);
+    // Given a line that is not written yet
+    let isDurable = false;
+    const durable = log.append(entryOf("one")).then(() => {
+      isDurable = true;
+    });
+    await Promise.resolve();
+    expect(isDurable).toBe(false);
+    // When it is on disk, whoever asked goes on
+    run(log);
+    await durable;
+    expect(file.files[0]).toContain('"service":"one"');
+    // And on a disk that takes nothing, at once
+    file.tearAt = 0;
+    const second = log.append(entryOf("two"));
+    log.tick(nextMs());
+    await second;
+    await log.append(entryOf("three"));
+    expect(log.waitingCount).toBe(2);
+  });
+
   it("counts what found no room, in the next line", () => {
     const file = new MemoryFile();
     const { log } = open(file);

@@ -11,7 +11,7 @@ import type {
   UnitStatus,
 } from "../../src/engine/ports.ts";
 import { LIFE_TIMING_DEFAULTS } from "../../src/engine/service-life.ts";
-import type { Version } from "../../src/engine/service-note.ts";
+import { parseNote, type Version } from "../../src/engine/service-note.ts";
 import { compileUnits, readUnitNote } from "../../src/engine/systemd.ts";
 import { SystemdEngine } from "../../src/engine/systemd-engine.ts";
 import type { NodeId } from "../../src/schema/node-id.ts";
@@ -58,6 +58,8 @@ export class SimulatedMachine {
 
   /** Whether the daemon has died since it was started. */
   isDead = true;
+  /** Whether a version was ever noted as good that had not been told to be live. */
+  goodUnrecorded = false;
 
   /** A new daemon on what the earlier one left. */
   boot(): SystemdEngine {
@@ -84,7 +86,10 @@ export class SimulatedMachine {
         timing: LIFE_TIMING_DEFAULTS,
         probe: (version, _check, onProbed) => this.#probe(version, _check, onProbed),
         missingSecret: ({ secrets }) => secrets.find((name) => !this.secrets.has(name)) ?? null,
-        onLive: ({ storePath }) => this.live.push(storePath),
+        onLive: ({ storePath }) => {
+          this.#effect(alive, () => this.live.push(storePath));
+          return this.#answer(alive, () => undefined);
+        },
         onProgress: () => {},
       },
       (name, state) => this.states.push([name, state]),
@@ -235,13 +240,21 @@ export class SimulatedMachine {
       readAll: () => new Map(this.notes),
       write: (name, text) => {
         if (this.diskIsFull) return Promise.resolve(false);
-        this.#effect(alive, () => this.notes.set(name, text));
+        this.#effect(alive, () => {
+          this.notes.set(name, text);
+          this.goodUnrecorded ||= this.#isGoodUnrecorded(name, text);
+        });
         return this.#answer(alive, () => true);
       },
       remove: (name) => {
         this.#effect(alive, () => this.notes.delete(name));
       },
     };
+  }
+
+  #isGoodUnrecorded(name: string, text: string): boolean {
+    const good = parseNote(text, name)?.good ?? null;
+    return good !== null && !this.live.includes(good.storePath);
   }
 
   #builder(alive: () => boolean): Builder {

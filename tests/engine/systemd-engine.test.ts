@@ -329,6 +329,7 @@ describe("a daemon that is killed", () => {
         const label = `${length} steps, killed after effect ${dieAt}`;
         const wanted = length === 2 ? [["web@1"], []] : [expected(part)];
         expect(wanted, label).toContainEqual(node.machine.running());
+        expect(node.machine.goodUnrecorded, label).toBe(false);
         if (length === 2) expect(node.web?.state, label).toBe("healthy");
         if (length === 4) {
           const left = [...node.machine.unitFiles.keys(), ...node.machine.notes.keys()];
