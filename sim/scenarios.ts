@@ -4,11 +4,12 @@
 import { RECORD_BYTES_MAX } from "../src/kernel/limits.ts";
 import { randomBelow, randomChance, type SeededRandom } from "../src/kernel/random.ts";
 import type { ReplicaCapacity } from "../src/node/interface.ts";
+import { CLAIM_STATES } from "../src/schema/node-info.ts";
 import { CLOCK_DRIFT_MAX_MS } from "../src/sync/hybrid-clock.ts";
 import { drawInteger } from "./draw.ts";
 import { type FaultParameters, NO_FAULTS } from "./faults.ts";
 import type { NetworkParameters } from "./network.ts";
-import { drawWorkload, type WorkloadParameters } from "./workload.ts";
+import { drawWorkload, FEW_CLAIM_STATES, type WorkloadParameters } from "./workload.ts";
 
 /** Lines and faults from a tick on. */
 export interface Stage {
@@ -115,7 +116,16 @@ const QUIET: Omit<Scenario, "name" | "summary" | "nodes" | "workload" | "stages"
 };
 
 function puts(services: number, batch: number, everyTicks: number): WorkloadParameters {
-  return { services, updates: 0, deletes: 0, batch, everyTicks, conflictRate: 0, claimRate: 0 };
+  return {
+    services,
+    updates: 0,
+    deletes: 0,
+    batch,
+    everyTicks,
+    conflictRate: 0,
+    claimRate: 0,
+    claimStates: FEW_CLAIM_STATES,
+  };
 }
 
 /** A row of the ancestor's table. */
@@ -288,6 +298,7 @@ const DELETES_SCENARIO: Scenario = {
     everyTicks: 8,
     conflictRate: 0.2,
     claimRate: 0.1,
+    claimStates: FEW_CLAIM_STATES,
   },
   stages: [
     { fromTick: 0, network: DELETES_NETWORK, faults: DELETES_FAULTS },
@@ -305,6 +316,14 @@ const DELETES_SCENARIO: Scenario = {
   goal: "reaped",
 };
 
+/** The same with claims in every state there is: another history for each seed. */
+const DELETES_ALL_SCENARIO: Scenario = {
+  ...DELETES_SCENARIO,
+  name: "deletes-all",
+  summary: "as deletes, with claims in every state",
+  workload: { ...DELETES_SCENARIO.workload, claimStates: CLAIM_STATES },
+};
+
 const RESTARTS_SCENARIO: Scenario = {
   ...QUIET,
   name: "restarts",
@@ -318,6 +337,7 @@ const RESTARTS_SCENARIO: Scenario = {
     everyTicks: 4,
     conflictRate: 0.2,
     claimRate: 0.1,
+    claimStates: FEW_CLAIM_STATES,
   },
   stages: [
     {
@@ -350,6 +370,7 @@ const REVOCATION_SCENARIO: Scenario = {
     everyTicks: 5,
     conflictRate: 0.2,
     claimRate: 0.1,
+    claimStates: FEW_CLAIM_STATES,
   },
   stages: [
     {
@@ -489,6 +510,7 @@ const FIXED_SCENARIOS: readonly Scenario[] = [
   SEED_SCENARIO,
   ...PEER_SCENARIOS,
   DELETES_SCENARIO,
+  DELETES_ALL_SCENARIO,
   RESTARTS_SCENARIO,
   REVOCATION_SCENARIO,
   HUNDRED_SCENARIO,

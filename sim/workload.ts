@@ -13,8 +13,13 @@ import { drawInteger, drawItem, shuffle } from "./draw.ts";
 import type { Ledger } from "./ledger.ts";
 import type { HeldSlot, NodeHost } from "./node-host.ts";
 
-/** A list of its own: another one is another history for every seed that found a fault. */
-const CLAIM_STATES_DRAWN: readonly ClaimState[] = ["starting", "healthy", "failed", "stopping"];
+/** Not all: with another list, every seed that once found a fault has another history. */
+export const FEW_CLAIM_STATES: readonly ClaimState[] = [
+  "starting",
+  "healthy",
+  "failed",
+  "stopping",
+];
 
 /** One write that somebody wants done. */
 export interface Operation {
@@ -37,6 +42,8 @@ export interface WorkloadParameters {
   readonly conflictRate: number;
   /** Chance per tick, while writes are left, that a node says that it runs something else now. */
   readonly claimRate: number;
+  /** In what states it says that its services are. */
+  readonly claimStates: readonly ClaimState[];
 }
 
 interface Outstanding {
@@ -156,7 +163,7 @@ export class Workload {
     const claims = Array.from({ length: randomBelow(this.#random, CLAIMS_MAX + 1) }, () => ({
       service: this.#random.u32(),
       generation: this.#random.u32(),
-      state: drawItem(this.#random, CLAIM_STATES_DRAWN),
+      state: drawItem(this.#random, this.#parameters.claimStates),
     }));
     host.replica!.publishClaims(claims, host.nowMs());
   }
@@ -236,5 +243,6 @@ export function drawWorkload(random: SeededRandom): WorkloadParameters {
     everyTicks: drawInteger(random, [1, 10]),
     conflictRate: randomChance(random, 0.5) ? 0.3 : 0,
     claimRate: randomChance(random, 0.5) ? 0.2 : 0,
+    claimStates: FEW_CLAIM_STATES,
   };
 }

@@ -201,10 +201,10 @@ export class Replica implements ReplicaInterface {
   }
 
   start(nowMs: number, damaged: boolean): void {
-    this.#store.restored();
+    this.#store.restored(damaged);
     this.#startedMs = nowMs;
     this.#isStarted = true;
-    if (damaged || this.#store.isInDoubt) this.#doubtDeletable();
+    if (this.#store.isInDoubt) this.#doubtDeletable();
     this.#restoreOwnSlot();
     this.#publish(nowMs);
     this.#membership.announce("alive");
@@ -484,6 +484,8 @@ export class Replica implements ReplicaInterface {
   #slotApplied(index: number, slot: Slot): void {
     this.#tableVersion += 1;
     this.#unconfirmed.delete(index);
+    // Another in doubt may have brought it, and knows no more than we do.
+    if (this.#store.isInDoubt && this.#applyingFrom !== null) this.#holdUnconfirmed(index);
     if (slot.kind === SLOT_KIND.node) this.#nodeApplied(index, slot);
     if (slot.kind === SLOT_KIND.revocation) this.#dropRevokedPeers();
     // What our own log brings back is news to nobody.
@@ -520,10 +522,12 @@ export class Replica implements ReplicaInterface {
   /** We may have missed deletions that nobody remembers: what we hold waits for a peer's word. */
   #doubtDeletable(): void {
     this.#store.doubt();
-    for (const slot of this.table.slots()) {
-      const isDeletable = isDeployers(this.table.kind(slot));
-      if (isDeletable && !this.table.isTombstone(slot)) this.#unconfirmed.add(slot);
-    }
+    for (const slot of this.table.slots()) this.#holdUnconfirmed(slot);
+  }
+
+  #holdUnconfirmed(slot: number): void {
+    const isDeletable = isDeployers(this.table.kind(slot));
+    if (isDeletable && !this.table.isTombstone(slot)) this.#unconfirmed.add(slot);
   }
 
   #mayOffer(slot: number, peer: Peer): boolean {
@@ -559,10 +563,13 @@ export class Replica implements ReplicaInterface {
     return this.#membership.livingCount === 0;
   }
 
-  /** What our own slot said before we went down; published again only when it differs. */
+  /**
+   * What our own slot said before we went down; published again only when it differs. In doubt
+   * we take back our word on tombstones: it was that our log holds them.
+   */
   #restoreOwnSlot(): void {
     const slot = this.#memberOf(this.nodeId);
-    if (slot < 0) return;
+    if (slot < 0 || this.#store.isInDoubt) return;
     this.#ack = nodeInfoAt(this.table, slot).tombstoneAck;
   }
 
@@ -625,7 +632,7 @@ export class Replica implements ReplicaInterface {
     this.#reapCheckedSequence = this.#store.appendedSequence;
     this.#reapCheckedGap = this.#store.hasLogGap;
     // Tombstones from before the last reaping that had something to delete here have done so.
-    this.#dropTombstones(this.#store.reapedThrough);
+    this.#dropTombstones(this.#store.agreedThrough);
     if (!this.#synced || tombstonesThrough(this.table, Number.MAX_SAFE_INTEGER).count === 0) return;
     const decision = decideReaping(this.table, this.#ack, this.#rosterAcks(nowMs), {
       nowMs,
@@ -648,11 +655,12 @@ export class Replica implements ReplicaInterface {
       .map((member) => ({ nodeId: member.nodeId, ack: member.info.tombstoneAck }));
   }
 
-  /** The roster has agreed on all that was deleted up to `horizon`. */
+  /** A peer that is in no doubt: the roster has agreed on all that was deleted up to `horizon`. */
   #passHorizon(horizon: number): void {
-    if (horizon <= Math.max(REAPED_NOTHING, this.#store.reapedThrough)) return;
+    if (horizon <= Math.max(REAPED_NOTHING, this.#store.agreedThrough)) return;
     // Without our word, so we were not of it: what we hold from before may be deleted and forgotten.
-    if (this.#ack === null || this.#ack.horizon < horizon) this.#doubtDeletable();
+    const isOurs = this.#ack !== null && this.#ack.horizon >= horizon;
+    if (!isOurs && horizon > this.#store.reapedThrough) this.#doubtDeletable();
     this.#dropTombstones(horizon);
   }
 

@@ -60,6 +60,7 @@ export class SlotStore {
   /** Records of our log whose author's slot stands further down. */
   #orphans: Uint8Array[] = [];
   #reapedThrough = 0;
+  #agreedThrough = 0;
   #appendedSequence = 0;
   #hasLogGap = false;
   #isInDoubt = false;
@@ -89,6 +90,15 @@ export class SlotStore {
   /** Tombstones at or below this stamp have left the whole roster's tables. */
   get reapedThrough(): number {
     return this.#reapedThrough;
+  }
+
+  /**
+   * Through this stamp somebody knows what is deleted: we, or a peer in no doubt. What we lack
+   * from before, we take only from such a peer. Less than `reapedThrough` after damage to our
+   * log, until we have heard of one.
+   */
+  get agreedThrough(): number {
+    return this.#agreedThrough;
   }
 
   get pendingCount(): number {
@@ -149,13 +159,20 @@ export class SlotStore {
     if (result === "unknown-author") this.#orphans.push(record.slice());
   }
 
-  /** Ends restoring: slots that stood before their author's in the log get a second chance. */
-  restored(): void {
+  /**
+   * Ends restoring: slots that stood before their author's in the log get a second chance.
+   * @param isDamaged whether the log has lost what was durable
+   */
+  restored(isDamaged = false): void {
     for (const record of this.#orphans) this.#restoreSlot(record);
     this.#orphans = [];
+    if (isDamaged) this.doubt();
+    // What deletes a service that others in doubt may still have is worth keeping.
+    if (this.#isInDoubt) return;
+    this.#agreedThrough = this.#reapedThrough;
     // The log still has the tombstones that were reaped since its last snapshot.
     for (const index of this.table.slots()) {
-      const isReaped = this.table.stamp(index) <= this.#reapedThrough;
+      const isReaped = this.table.stamp(index) <= this.#agreedThrough;
       if (isReaped && this.table.isTombstone(index)) this.remove(index);
     }
   }
@@ -164,7 +181,7 @@ export class SlotStore {
    * A record from a peer.
    * @param peerReapedThrough the stamp through which that peer has let go of tombstones
    */
-  offer(record: Uint8Array, nowMs: number, peerReapedThrough = this.#reapedThrough): OfferResult {
+  offer(record: Uint8Array, nowMs: number, peerReapedThrough = this.#agreedThrough): OfferResult {
     const slot = readSlot(record);
     if (slot === null) return "forged";
     if (!this.table.wouldApply(slot) || this.#isForgotten(slot, peerReapedThrough)) return "known";
@@ -278,8 +295,9 @@ export class SlotStore {
     this.table.remove(index);
   }
 
-  /** The whole roster has let go of tombstones up to `stamp`. */
+  /** The whole roster has let go of tombstones up to `stamp`, and so do we. */
   reaped(stamp: number): void {
+    this.#agreedThrough = Math.max(this.#agreedThrough, stamp);
     if (stamp <= this.#reapedThrough) return;
     this.#reapedThrough = stamp;
     this.#append(reapedRecord(stamp));
@@ -313,14 +331,15 @@ export class SlotStore {
   }
 
   /**
-   * A slot from before our last reaping that we do not hold. A tombstone has nothing to delete
-   * here. Another is deleted, if the peer has not reaped as far: it may have lost the deletion.
-   * One that was never deleted comes again when the peer has caught up with the reaping.
+   * A slot that we do not hold, from before the last reaping that somebody remembers. A tombstone
+   * has nothing to delete here. Another is deleted, if the peer has not reaped as far or is in
+   * doubt: it may have lost the deletion. One that was never deleted comes again from a peer that
+   * remembers, or once this one has caught up.
    */
   #isForgotten(slot: Slot, peerReapedThrough: number): boolean {
-    if (!isDeployers(slot.kind) || slot.stamp > this.#reapedThrough) return false;
+    if (!isDeployers(slot.kind) || slot.stamp > this.#agreedThrough) return false;
     if (this.table.find(slot.kind, slot.keyHigh, slot.keyLow) >= 0) return false;
-    return slot.tombstone || (peerReapedThrough < this.#reapedThrough && !this.#isInDoubt);
+    return slot.tombstone || peerReapedThrough < this.#agreedThrough;
   }
 
   /**

@@ -24,10 +24,10 @@ function newStore() {
   return { store, log };
 }
 
-function restoredFrom(records: Iterable<Uint8Array>): SlotStore {
+function restoredFrom(records: Iterable<Uint8Array>, isDamaged = false): SlotStore {
   const { store } = newStore();
   for (const record of records) store.restore(record);
-  store.restored();
+  store.restored(isDamaged);
   return store;
 }
 
@@ -85,10 +85,24 @@ describe("a service from before the last reaping", () => {
     expect(store.offer(old, NOW_MS, stampAt(5))).toBe("applied");
   });
 
-  test("is taken by a node in doubt, which may have lost it", () => {
+  test("is taken from anybody by a node whose log lost records, which may have lost it", () => {
+    const store = restoredFrom(reapedStore().snapshot(), true);
+    expect(store.reapedThrough).toBe(stampAt(5));
+    expect(store.offer(old, NOW_MS, 0)).toBe("applied");
+  });
+
+  test("is refused by such a node as well, once one in no doubt has told it what is reaped", () => {
+    const store = restoredFrom(reapedStore().snapshot(), true);
+    store.reaped(stampAt(5));
+    expect(store.isInDoubt).toBe(true);
+    expect(store.offer(old, NOW_MS, 0)).toBe("known");
+    expect(store.offer(old, NOW_MS, stampAt(5))).toBe("applied");
+  });
+
+  test("stays refused by a node that comes into doubt with its log whole", () => {
     const store = reapedStore();
     store.doubt();
-    expect(store.offer(old, NOW_MS, 0)).toBe("applied");
+    expect(store.offer(old, NOW_MS, 0)).toBe("known");
   });
 
   test("is replaced as ever where it is held, and a later one is taken from anybody", () => {
@@ -97,5 +111,30 @@ describe("a service from before the last reaping", () => {
     store.reaped(stampAt(5));
     expect(store.offer(serviceRecord("old", root, 2), NOW_MS, 0)).toBe("applied");
     expect(store.offer(serviceRecord("late", root, 6), NOW_MS, 0)).toBe("applied");
+  });
+});
+
+describe("a reaped tombstone", () => {
+  const deletion = serviceRecord("old", root, 2, true);
+
+  function heldBy(store: SlotStore): boolean {
+    const slot = store.table.findKey(SLOT_KIND.service, serviceKey(crypto, "old"));
+    return slot >= 0 && store.table.isTombstone(slot);
+  }
+
+  test("is kept by a node whose log lost records: it may be what was lost elsewhere", () => {
+    const { store, log } = newStore();
+    store.offer(deletion, NOW_MS);
+    store.reaped(stampAt(5));
+    expect(heldBy(restoredFrom(log))).toBe(false);
+    expect(heldBy(restoredFrom(log, true))).toBe(true);
+  });
+
+  test("is taken by such a node, until one in no doubt has told it what is reaped", () => {
+    const store = restoredFrom([], true);
+    expect(store.offer(deletion, NOW_MS, 0)).toBe("applied");
+    const told = restoredFrom([], true);
+    told.reaped(stampAt(5));
+    expect(told.offer(deletion, NOW_MS, 0)).toBe("known");
   });
 });

@@ -243,6 +243,44 @@ describe("a cluster", () => {
     for (const node of cluster.nodes) expect(node.services).toEqual(["kept"]);
   });
 
+  test("does not take a reaped service back from damaged members that met each other first", () => {
+    const cluster = withDeletedService();
+    const [witness, other, victim] = cluster.nodes;
+    const oldLog = victim!.log.slice(0, firstDeletionIn(victim!.log));
+    reapEverywhere(cluster);
+    // Given two whose logs lost records, one of them all services, and who agree on what was deleted
+    cluster.isCut = (from, to) => from === witness || to === witness;
+    victim!.stop();
+    victim!.log = oldLog;
+    victim!.start(true);
+    other!.stop();
+    other!.log = other!.log.filter((record) => readSlot(record)?.kind !== SLOT_KIND.service);
+    other!.start(true);
+    cluster.run(60_000);
+    expect(other!.services).toEqual(["kept", "web"]);
+    // When they meet the one that knows
+    cluster.isCut = () => false;
+    cluster.run(60_000);
+    expect(cluster.hasConverged).toBe(true);
+    for (const node of cluster.nodes) expect(node.services).toEqual(["kept"]);
+  });
+
+  test("comes to one table of all that any log still has when every log was damaged", () => {
+    const cluster = withDeletedService();
+    const [first] = cluster.nodes;
+    reapEverywhere(cluster);
+    for (const node of cluster.nodes) node.stop();
+    for (const node of cluster.nodes) {
+      if (node !== first) {
+        node.log = node.log.filter((record) => readSlot(record)?.kind !== SLOT_KIND.service);
+      }
+      node.start(true);
+    }
+    cluster.run(60_000);
+    expect(cluster.hasConverged).toBe(true);
+    for (const node of cluster.nodes) expect(node.services).toContain("kept");
+  });
+
   test("takes a write that only the damaged member has, when it is younger than the horizon", () => {
     const cluster = withDeletedService();
     const victim = cluster.nodes[2]!;

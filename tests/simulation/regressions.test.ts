@@ -10,4 +10,8 @@ describe("faults found before", () => {
   it("services were dropped on a peer's word and came back: out of the log, or out of a packet under way", () => {
     runWell("deletes", 10n);
   });
+
+  it("nodes in doubt took a deleted service from each other, and none doubted it any more", () => {
+    runWell("deletes-all", 10n);
+  });
 });
