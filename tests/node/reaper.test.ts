@@ -8,7 +8,7 @@ import { readSlot, SLOT_KIND } from "../../src/schema/slot.ts";
 import { STAMPS_PER_MS } from "../../src/sync/hybrid-clock.ts";
 import { SlotTable } from "../../src/sync/slot-table.ts";
 import { makeSlot } from "../sync/slots.ts";
-import { type Cluster, crypto, formedCluster, NOW_MS, names } from "./cluster.ts";
+import { type Cluster, type ClusterNode, crypto, formedCluster, NOW_MS, names } from "./cluster.ts";
 
 /** A tombstone, or a live service, this many minutes old. */
 interface Held {
@@ -224,6 +224,31 @@ describe("a cluster", () => {
     last!.snapshot();
     cluster.run(60_000);
     expect(tombstonesOf(cluster, first!.name)).toBe(0);
+  });
+
+  test("waits anew for the word of a member whose log was damaged", () => {
+    // Given a member that has said that it holds a deletion, which cannot be reaped yet
+    const cluster = withDeletedService();
+    const [first, victim, absent] = cluster.nodes;
+    absent!.stop();
+    cluster.skip(REAP_AGE_MIN_MS + 120_000);
+    cluster.run(60_000);
+    const wordSeenBy = (node: ClusterNode) => {
+      const seen = node.replica.members(cluster.nowMs);
+      return seen.find(({ nodeId }) => nodeId === victim!.nodeId)?.info.tombstoneAck;
+    };
+    expect(wordSeenBy(first!)?.horizon).toBeGreaterThan(0);
+    // When its log is damaged, and may hold it no more
+    cluster.isCut = () => true;
+    victim!.stop();
+    victim!.start(true);
+    expect(wordSeenBy(victim!)).toBe(null);
+    // Then the others hear so, and hear its word again once a new log has all that they hold
+    cluster.isCut = () => false;
+    expect(cluster.runUntil(() => wordSeenBy(first!) === null, 10_000)).not.toBeNull();
+    cluster.runUntil(() => victim!.replica.hasLogGap, 10_000);
+    victim!.snapshot();
+    expect(cluster.runUntil(() => wordSeenBy(first!) !== null, 60_000)).not.toBeNull();
   });
 
   test("does not take a reaped service back from a member whose log was damaged", () => {
