@@ -22,6 +22,7 @@ const pureRooms = ["kernel", "schema", "db", "sync", "net", "node", "flow"];
 
 /** Engine files that decide are pure too; those that run children are named here. */
 const engineFilesWithTheSystem = [
+  "durable-file.ts",
   "embedded.ts",
   "health-probe.ts",
   "note-folder.ts",

@@ -6,7 +6,7 @@ import { BackgroundRunner } from "../engine/background.ts";
 import { StoreCollector } from "../engine/collector.ts";
 import { type OnDiskNote, Reserve } from "../engine/reserve.ts";
 import { SystemChildren } from "../io/children.ts";
-import { RealDisk } from "../io/disk.ts";
+import { RealDisk, shareDisk } from "../io/disk.ts";
 import type { Children, Disk } from "../kernel/system-ports.ts";
 import type { Configuration } from "../schema/configuration.ts";
 import type { EventLog } from "./event-log.ts";
@@ -30,12 +30,14 @@ const FULL_CODES: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
 export class DiskKeeper {
   readonly #reserve: Reserve | null;
   readonly #collector: StoreCollector;
+  readonly #dataDir: string;
   #nowMs = 0;
 
   constructor(options: DiskKeeperOptions) {
     const { disk, children, background, events, dataDir, reserveBytes } = options;
     const onNote: OnDiskNote = (level, code, message, fields) =>
       events.note(level, code, message, fields);
+    this.#dataDir = dataDir;
     const path = `${dataDir}/reserve`;
     if (reserveBytes === 0) disk.removeFile(path);
     this.#reserve =
@@ -53,10 +55,12 @@ export class DiskKeeper {
     this.#collector.tick(nowMs);
   }
 
-  /** The log could not be written. @returns whether room was made: another try may work now */
-  makeRoom(error: Error): boolean {
+  /** A write into `folder` failed. @returns whether room was made: another try may work now */
+  makeRoom(error: Error, folder: string): boolean {
     if (!FULL_CODES.has((error as NodeJS.ErrnoException).code ?? "")) return false;
     this.#collector.hurry();
+    // What is held back on one disk is of no use to another.
+    if (!shareDisk(folder, this.#dataDir)) return false;
     return this.#reserve?.release(this.#nowMs) ?? false;
   }
 }

@@ -114,7 +114,7 @@ export class MeshPlane {
     const restored: Uint8Array[] = [];
     this.#journal = new JournalKeeper(io.logFile, (record) => restored.push(record), events, nowMs);
     this.#disk = createDiskKeeper(configuration, events);
-    this.#journal.makeRoom = (error) => this.#disk?.makeRoom(error) ?? false;
+    this.#journal.makeRoom = (error) => this.#makeRoom(error, configuration.dataDir);
     this.#replica = this.#createReplica(ground, nowMs());
     this.#journal.attach(this.#replica);
     for (const record of restored) this.#replica.restore(record);
@@ -201,6 +201,10 @@ export class MeshPlane {
     this.#journal.tick(monotonicMs);
   }
 
+  #makeRoom(error: Error, folder: string): boolean {
+    return this.#disk?.makeRoom(error, folder) ?? false;
+  }
+
   /** Addresses come and go with DHCP and cables. */
   #refreshInfo(monotonicMs: number, nowMs: number): void {
     this.#nextInfoMs = monotonicMs + LOCAL_INFO_INTERVAL_MS;
@@ -266,6 +270,7 @@ export class MeshPlane {
           address,
           crypto,
           events,
+          makeRoom: (error, folder) => this.#makeRoom(error, folder),
           nowMs: () => this.#io.clock.nowMs(),
           authorOf: (service) => this.view.service(service)?.author ?? null,
           onProgress: (service, { phase, detail, doneCount, expectedCount }) =>

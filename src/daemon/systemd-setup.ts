@@ -6,6 +6,7 @@ import { AuditLog } from "../engine/audit.ts";
 import { deploymentHash, type HashText } from "../engine/audit-line.ts";
 import { BackgroundRunner } from "../engine/background.ts";
 import { checkArguments } from "../engine/confined-check.ts";
+import type { MakeRoom } from "../engine/durable-file.ts";
 import type { Engine, OnInstanceState } from "../engine/engine.ts";
 import { probe } from "../engine/health-probe.ts";
 import { Journal } from "../engine/journal.ts";
@@ -36,6 +37,7 @@ export interface SystemdSetupOptions {
   readonly address: string;
   readonly crypto: Crypto;
   readonly events: EventLog;
+  readonly makeRoom: MakeRoom;
   /** Unix time. */
   readonly nowMs: () => number;
   /** Who deployed a service. */
@@ -114,16 +116,17 @@ export class SystemdSetup {
   }
 
   #createEngine(onState: OnInstanceState): SystemdEngine {
-    const { settings, onProgress } = this.#options;
+    const { settings, makeRoom, onProgress } = this.#options;
     return new SystemdEngine(
       {
         manager: new Systemctl({
           children: this.#children,
           unitFolder: null,
           isOurs: (text) => readUnitNote(text) !== null,
+          makeRoom,
         }),
         builder: this.#builder,
-        notes: new FileNotes(join(settings.workDir, "units")),
+        notes: new FileNotes(join(settings.workDir, "units"), makeRoom),
         units: this.#units,
         logs: new Journal(this.#children),
         timing: LIFE_TIMING_DEFAULTS,

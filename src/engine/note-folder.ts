@@ -1,19 +1,21 @@
 // The systemd engine's notes on disk: one small file a service.
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UNIT_FILE_BYTES_MAX } from "../kernel/limits.ts";
+import { type MakeRoom, replaceFile } from "./durable-file.ts";
 import type { NoteFolder } from "./ports.ts";
 
 const SUFFIX = ".json";
 
 export class FileNotes implements NoteFolder {
   readonly #folder: string;
+  readonly #makeRoom: MakeRoom;
 
-  constructor(folder: string) {
+  constructor(folder: string, makeRoom: MakeRoom) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     this.#folder = folder;
+    this.#makeRoom = makeRoom;
   }
 
   readAll(): ReadonlyMap<string, string> {
@@ -27,13 +29,11 @@ export class FileNotes implements NoteFolder {
   }
 
   async write(name: string, text: string): Promise<boolean> {
-    const aside = join(this.#folder, `${name}.new`);
+    const path = join(this.#folder, `${name}${SUFFIX}`);
     try {
-      await writeFile(aside, text, { mode: 0o600, flush: true });
-      await rename(aside, join(this.#folder, `${name}${SUFFIX}`));
+      await replaceFile({ path, text, mode: 0o600, makeRoom: this.#makeRoom });
       return true;
     } catch {
-      rmSync(aside, { force: true });
       return false;
     }
   }

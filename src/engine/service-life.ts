@@ -645,5 +645,5 @@ function unnotedState(life: Life, seen: Seen): readonly [InstanceState, string] 
   if (build.kind === "running" || build.kind === "failed") {
     return ["building", build.kind === "running" ? build.detail : build.message];
   }
-  return ["starting", ""];
+  return life.problem === "" ? ["starting", ""] : ["backoff", life.problem];
 }

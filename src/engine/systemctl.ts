@@ -2,10 +2,10 @@
 // what it says. One command at a time, since each takes memory of the daemon's own share.
 
 import { accessSync, constants, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { chmod, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UNIT_FILE_BYTES_MAX, UNITS_LISTED_MAX } from "../kernel/limits.ts";
 import type { Children, RunResult } from "../kernel/system-ports.ts";
+import { type MakeRoom, replaceFile } from "./durable-file.ts";
 import type { ServiceManager, UnitFilesChange, UnitOutcome, UnitStatus } from "./ports.ts";
 import { parseExposure, parseUnits, SHOWN_PROPERTIES } from "./systemctl-show.ts";
 
@@ -28,21 +28,24 @@ export interface SystemctlOptions {
   readonly unitFolder: string | null;
   /** Whether a unit file was made by this program. */
   readonly isOurs: (text: string) => boolean;
+  readonly makeRoom: MakeRoom;
 }
 
 export class Systemctl implements ServiceManager {
   readonly #children: Children;
   readonly #folder: string;
   readonly #isOurs: (text: string) => boolean;
+  readonly #makeRoom: MakeRoom;
   /** An earlier daemon may have died between its files and the reload. */
   #isReloadDue = true;
   #last: Promise<unknown> = Promise.resolve();
 
   /** @throws NoSystemdError */
-  constructor({ children, unitFolder, isOurs }: SystemctlOptions) {
+  constructor({ children, unitFolder, isOurs, makeRoom }: SystemctlOptions) {
     this.#children = children;
     this.#folder = unitFolder ?? findUnitFolder();
     this.#isOurs = isOurs;
+    this.#makeRoom = makeRoom;
   }
 
   async list(): Promise<ReadonlyMap<string, UnitStatus> | null> {
@@ -108,7 +111,9 @@ export class Systemctl implements ServiceManager {
         );
       }
       this.#isReloadDue = true;
-      await writeDurably(join(this.#folder, file), text);
+      // systemd frowns on units that not all can read.
+      const path = join(this.#folder, file);
+      await replaceFile({ path, text, mode: 0o644, makeRoom: this.#makeRoom });
     }
     for (const file of removed) {
       const before = this.#read(file);
@@ -160,20 +165,6 @@ function findUnitFolder(): string {
   throw new NoSystemdError(
     `engine.kind is systemd, and neither ${UNIT_FOLDERS.join(" nor ")} can be written to. Run the daemon as root on a machine with systemd, or set "engine: { kind: embedded }" in the configuration.`,
   );
-}
-
-/** A reader, and systemd after a power cut, finds the old text or the new one. */
-async function writeDurably(path: string, text: string): Promise<void> {
-  const aside = `${path}.new`;
-  try {
-    await writeFile(aside, text, { flush: true });
-    // Whatever the daemon's umask: systemd frowns on units that not all can read.
-    await chmod(aside, 0o644);
-    await rename(aside, path);
-  } catch (error) {
-    rmSync(aside, { force: true });
-    throw error;
-  }
 }
 
 function outcomeOf({ exitCode, stderr }: RunResult): UnitOutcome {

@@ -4,6 +4,15 @@ import { rmSync, statSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import type { Disk, DiskSpace } from "../kernel/system-ports.ts";
 
+/** Whether two folders lie on one file system; false where it cannot be told. */
+export function shareDisk(folder: string, other: string): boolean {
+  try {
+    return statSync(folder).dev === statSync(other).dev;
+  } catch {
+    return false;
+  }
+}
+
 export class RealDisk implements Disk {
   async space(path: string): Promise<DiskSpace | null> {
     try {

@@ -11,6 +11,7 @@ import { FlightRecorder } from "../../src/daemon/flight-recorder.ts";
 import { JournalKeeper } from "../../src/daemon/journal-keeper.ts";
 import { createLogger } from "../../src/daemon/logger.ts";
 import { BackgroundRunner } from "../../src/engine/background.ts";
+import { FileNotes } from "../../src/engine/note-folder.ts";
 import { SystemChildren } from "../../src/io/children.ts";
 import { RealDisk } from "../../src/io/disk.ts";
 import { LogFile } from "../../src/io/log-file.ts";
@@ -97,7 +98,7 @@ describe.skipIf(!canMount)("a node whose disk is full (needs root)", () => {
       reserveBytes: RESERVE_BYTES,
       collectAbovePercent: 99,
     });
-    keeper.makeRoom = (error) => disk.makeRoom(error);
+    keeper.makeRoom = (error) => disk.makeRoom(error, join(mountPoint, "data"));
     return records;
   }
 
@@ -161,5 +162,27 @@ describe.skipIf(!canMount)("a node whose disk is full (needs root)", () => {
     expect(await eventually(hasReserve, tick)).toBe(true);
     expect(await keeper.settle(5_000)).toBe(true);
     logFile.close();
+  });
+
+  it("gives up what it holds back for the note of a service, which needs it as much as the log", async () => {
+    const makeRoom = (error: Error, folder: string): boolean => disk.makeRoom(error, folder);
+    const notes = new FileNotes(join(mountPoint, "data", "units"), makeRoom);
+    const note = "x".repeat(8_192);
+    fillDisk("hog-3");
+
+    // Given a write that failed elsewhere, then the space stays: it would be of no use there
+    const full = Object.assign(new Error("no space"), { code: "ENOSPC" });
+    expect(makeRoom(full, "/proc")).toBe(false);
+    expect(hasReserve()).toBe(true);
+
+    // When the note has to be written here, then it is, at the reserve's cost
+    expect(await notes.write("web", note)).toBe(true);
+    expect(hasReserve()).toBe(false);
+    expect(notes.readAll().get("web")).toBe(note);
+
+    // And when that is taken too, the old note stays whole
+    fillDisk("hog-4");
+    expect(await notes.write("web", `${note}${note}`)).toBe(false);
+    expect(notes.readAll().get("web")).toBe(note);
   });
 });

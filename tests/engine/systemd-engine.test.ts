@@ -132,6 +132,20 @@ describe("a service", () => {
     expect(node.web).toBeUndefined();
   });
 
+  test("says what it waits for while its note cannot be written, and starts once it can", async () => {
+    const node = new Node();
+    node.machine.diskIsFull = true;
+    node.deploy(1);
+    await node.pass(5_000);
+    expect(node.web).toMatchObject({
+      state: "backoff",
+      detail: expect.stringMatching(/disk full/),
+    });
+    node.machine.diskIsFull = false;
+    await node.pass(20_000);
+    expect(node.web).toMatchObject({ state: "healthy", detail: "" });
+  });
+
   test("waits for a secret, names the file, and starts when it is there", async () => {
     const node = new Node();
     node.deploy(1, "well", { secrets: ["password"] });
