@@ -63,6 +63,7 @@ interface Failure {
 }
 
 const PROGRESS_EVERY_MS = 250;
+const SYNC_MS_MAX = 5 * 60_000;
 const RETRY_MS_MIN = 30_000;
 const RETRY_MS_MAX = 3_600_000;
 const STORE_PATH = /^\/nix\/store\/[0-9a-z]{32}-[0-9A-Za-z+._?=-]{1,211}$/;
@@ -331,7 +332,7 @@ export class NixBuilder implements Builder {
     const { how, log, result, lock } = end;
     const storePath = how === "exited with code 0" ? readStorePath(result) : null;
     if (storePath !== null) {
-      this.#finish(job, { ok: true, storePath, lock });
+      void this.#finishOnDisk(job, storePath, lock);
     } else if (job.running?.isOverdue === true) {
       const minutes = Math.round(this.#options.buildTimeoutMs / 60_000);
       const tail = explainFailure("took too long", log.lastLines).message;
@@ -345,6 +346,24 @@ export class NixBuilder implements Builder {
       const { message, retry } = explainFailure(log.error || nothing, log.lastLines);
       this.#fail(job, message, retry);
     }
+  }
+
+  /**
+   * Nix notes a path as built before the disk has its files, so that a power cut could leave them
+   * empty for good (its setting fsync-store-paths is off by default). Where this cannot be done,
+   * the path is as good as nix made it.
+   */
+  async #finishOnDisk(job: Job, storePath: string, lock: string): Promise<void> {
+    const { service } = job.request;
+    await this.#options.background.run({
+      purpose: "build",
+      name: service,
+      program: "sync",
+      args: ["--file-system", storePath],
+      timeLimitMs: SYNC_MS_MAX,
+    });
+    if (this.#isCancelled(job)) this.#ended(service);
+    else this.#finish(job, { ok: true, storePath, lock });
   }
 
   #isCancelled(job: Job): boolean {

@@ -41,7 +41,10 @@ export interface ServiceManager {
   list(): Promise<ReadonlyMap<string, UnitStatus> | null>;
   /** The text of our unit files by file name, as they lie on disk. */
   readFiles(): ReadonlyMap<string, string>;
-  /** Writes and removes files, each whole or not at all, then reloads once if anything changed. */
+  /**
+   * Writes and removes files, each whole or not at all, then reloads if anything changed: once for
+   * all changes that are asked for at the same time.
+   */
   change(change: UnitFilesChange): Promise<UnitOutcome>;
   /** Returns when the job is queued (`--no-block`). */
   start(unit: string): Promise<UnitOutcome>;

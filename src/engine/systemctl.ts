@@ -31,6 +31,11 @@ export interface SystemctlOptions {
   readonly makeRoom: MakeRoom;
 }
 
+interface WaitingChange {
+  readonly change: UnitFilesChange;
+  readonly settle: (outcome: UnitOutcome) => void;
+}
+
 export class Systemctl implements ServiceManager {
   readonly #children: Children;
   readonly #folder: string;
@@ -39,6 +44,8 @@ export class Systemctl implements ServiceManager {
   /** An earlier daemon may have died between its files and the reload. */
   #isReloadDue = true;
   #last: Promise<unknown> = Promise.resolve();
+  /** One a service at most: the engine waits for each. */
+  readonly #waiting: WaitingChange[] = [];
 
   /** @throws NoSystemdError */
   constructor({ children, unitFolder, isOurs, makeRoom }: SystemctlOptions) {
@@ -65,16 +72,9 @@ export class Systemctl implements ServiceManager {
   }
 
   change(change: UnitFilesChange): Promise<UnitOutcome> {
-    return this.#inTurn(async () => {
-      try {
-        await this.#writeFiles(change);
-      } catch (error) {
-        return { ok: false, message: (error as Error).message };
-      }
-      if (!this.#isReloadDue) return { ok: true };
-      const outcome = outcomeOf(await this.#command("systemctl", ["daemon-reload"]));
-      this.#isReloadDue = !outcome.ok;
-      return outcome;
+    return new Promise((settle) => {
+      this.#waiting.push({ change, settle });
+      if (this.#waiting.length === 1) void this.#inTurn(() => this.#changeAll());
     });
   }
 
@@ -98,6 +98,35 @@ export class Systemctl implements ServiceManager {
     const path = join(this.#folder, unitFile);
     const args = ["security", "--offline=true", "--no-pager", path];
     return parseExposure((await this.#run("systemd-analyze", args)).stdout);
+  }
+
+  /** Makes the changes that have gathered, with one reload for all: it takes systemd long. */
+  async #changeAll(): Promise<void> {
+    const written: WaitingChange[] = [];
+    for (const waiting of this.#waiting.splice(0)) {
+      const problem = await this.#problemOf(waiting.change);
+      if (problem === null) written.push(waiting);
+      else waiting.settle({ ok: false, message: problem });
+    }
+    const outcome = await this.#reload();
+    for (const { settle } of written) settle(outcome);
+  }
+
+  async #reload(): Promise<UnitOutcome> {
+    if (!this.#isReloadDue) return { ok: true };
+    const outcome = outcomeOf(await this.#command("systemctl", ["daemon-reload"]));
+    this.#isReloadDue = !outcome.ok;
+    return outcome;
+  }
+
+  /** Makes one change. @returns null, or why it cannot be made */
+  async #problemOf(change: UnitFilesChange): Promise<string | null> {
+    try {
+      await this.#writeFiles(change);
+      return null;
+    } catch (error) {
+      return (error as Error).message;
+    }
   }
 
   /** @throws system errors, and one that says whose file is in the way */

@@ -29,6 +29,7 @@ describe("a build", () => {
     expect(build!.root).toBe("/roots/web.7");
     expect(build!.command.args).toContain("--no-update-lock-file");
     build!.succeed(storePathOf("web"));
+    await settle();
     expect(told.ends).toEqual([{ ok: true, storePath: storePathOf("web"), lock: REVISION }]);
   });
 
@@ -39,6 +40,7 @@ describe("a build", () => {
     nix.builder.tick(0);
     await settle();
     nix.running[0]!.succeed(storePathOf("web"));
+    await settle();
     expect(told.ends).toMatchObject([{ ok: true, lock: REVISION }]);
   });
 
@@ -90,6 +92,37 @@ describe("a build", () => {
     ]);
   });
 
+  it("is told once the disk has what was built, and not when it was cancelled meanwhile", async () => {
+    const nix = await ready();
+    let reachDisk = (): void => {};
+    nix.answer = () =>
+      new Promise((resolve) => {
+        reachDisk = () => resolve({ exitCode: 0, stdout: "", stderr: "" });
+      });
+    const told = watch(nix, requestOf("web", 1));
+    nix.builder.tick(0);
+    nix.running[0]!.succeed(storePathOf("web"));
+    await settle();
+    expect(nix.runs.at(-1)?.slice(-3)).toEqual(["sync", "--file-system", storePathOf("web")]);
+    expect(told.ends).toEqual([]);
+    reachDisk();
+    await settle();
+    expect(told.ends).toMatchObject([{ ok: true }]);
+
+    const withdrawn = watch(nix, requestOf("web", 2));
+    nix.builder.tick(1_000);
+    nix.running[0]!.succeed(storePathOf("web"));
+    nix.builder.cancel("web");
+    const next = watch(nix, requestOf("web", 3));
+    nix.builder.tick(2_000);
+    expect(nix.running).toEqual([]);
+    reachDisk();
+    await settle();
+    nix.builder.tick(3_000);
+    expect(nix.running[0]!.root).toBe("/roots/web.3");
+    expect([withdrawn.ends, next.ends]).toEqual([[], []]);
+  });
+
   it("is ended by another generation, which begins once the first has ended", async () => {
     const nix = await ready();
     const first = watch(nix, requestOf("web", 1));
@@ -103,6 +136,7 @@ describe("a build", () => {
     nix.builder.tick(200);
     expect(nix.running[0]!.root).toBe("/roots/web.2");
     nix.running[0]!.succeed(storePathOf("web"));
+    await settle();
     expect([first.ends.length, second.ends.length]).toEqual([0, 1]);
   });
 
@@ -168,6 +202,7 @@ describe("builds", () => {
       }),
       fc.record({ kind: fc.constant("cancel" as const), service: fc.constantFrom("a", "b", "c") }),
       fc.record({ kind: fc.constantFrom("succeed" as const, "fail" as const, "end" as const) }),
+      fc.record({ kind: fc.constant("settle" as const) }),
       fc.record({ kind: fc.constant("tick" as const), ms: fc.nat(100_000) }),
     );
     await fc.assert(
@@ -183,6 +218,7 @@ describe("builds", () => {
             all.push(watch(nix, requestOf(taken.service, taken.generation)));
           else if (taken.kind === "cancel") nix.builder.cancel(taken.service);
           else if (taken.kind === "tick") nowMs += taken.ms;
+          else if (taken.kind === "settle") await settle();
           else if (taken.kind === "succeed") endRunning();
           else if (taken.kind === "fail") nix.running[0]?.exit("exited with code 1");
           else if (nix.running[0]?.wasEnded) nix.running[0].exit("was ended by SIGTERM");
@@ -197,6 +233,7 @@ describe("builds", () => {
         });
         for (let i = 0; i < 10; i += 1) {
           endRunning();
+          await settle();
           nowMs += 3_600_000;
           nix.builder.tick(nowMs);
         }
