@@ -5,6 +5,8 @@
 const STATUS_CHARACTERS_MAX = 200;
 /** Words that wait for the one under way; a watchdog's word is left out instead of waiting. */
 const WAITING_MAX = 8;
+/** One word may be lost: systemd takes none from a sender that has ended, and is deaf while it reloads. */
+const WORDS_PER_WATCHDOG = 3;
 
 export interface ServiceNotifierParts {
   /** Sends one message. Answers null, or why it could not be sent. */
@@ -41,7 +43,7 @@ export class ServiceNotifier {
     this.#say(["READY=1", statusOf(node)]);
     const { watchdogMs } = this.#parts;
     if (watchdogMs === null) return;
-    this.#timer = setInterval(() => this.#watch(node, watchdogMs), watchdogMs / 2);
+    this.#timer = setInterval(() => this.#watch(node, watchdogMs), watchdogMs / WORDS_PER_WATCHDOG);
     this.#timer.unref();
   }
 

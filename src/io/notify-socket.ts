@@ -1,5 +1,5 @@
 // The service manager's ear (sd_notify(3)), reached by systemd-notify(1): Node has no unix datagram
-// sockets, and a program that lives for milliseconds every quarter of a minute costs less than one
+// sockets, and a program that lives for milliseconds every ten seconds costs less than one
 // that stays.
 
 import { execFile } from "node:child_process";
