@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { withUci } from "../../src/daemon/configuration-file.ts";
 import { EventLog } from "../../src/daemon/event-log.ts";
 import { FlightRecorder } from "../../src/daemon/flight-recorder.ts";
 import { createLogger } from "../../src/daemon/logger.ts";
@@ -80,7 +81,7 @@ export async function startSmallNode(options: SmallNodeOptions = {}): Promise<Sm
       : null;
   const common = `dataDir: ${dataDir}\nsocket: ${socket}\nlisten: ["127.0.0.1:0"]\ndns: { listen: ${options.dnsListen ?? false} }\nengine: { stableWait: 200ms }\n`;
   let more = options.more ?? "";
-  const readConfiguration = async () => parseConfiguration(common + more, "test.yaml");
+  const readConfiguration = async () => withUci(parseConfiguration(common + more, "test.yaml"));
   const configuration = await readConfiguration();
   const logLines: string[] = [];
   const logger = createLogger({ level: "debug", format: "json" }, (line) => logLines.push(line));

@@ -1,38 +1,51 @@
 // A daemon on a bus of the tests' own: its objects, its decisions, and the reload that a change of
 // UCI asks for.
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import { readUci } from "../../src/daemon/uci-source.ts";
 import { UbusClient, type UbusResult } from "../../src/flow/ubus/client.ts";
 import type { UbusObject } from "../../src/flow/ubus/object.ts";
 import { openUnixStream } from "../../src/io/unix-stream.ts";
 import { SeededRandom } from "../../src/kernel/random.ts";
+import { sendEvent } from "../ubus-server/send-event.ts";
 import { UbusServer } from "../ubus-server/server.ts";
 import { subscribe } from "../ubus-server/subscriber.ts";
 import { discard, eventually, startSmallNode } from "./small-node.ts";
 
-const UCI: UbusObject = {
-  path: "uci",
-  methods: {
-    get: {
-      takes: { config: "string" },
-      answer: () => ({
-        values: {
-          cfg0: {
-            ".anonymous": true,
-            ".type": "flow",
-            ".name": "cfg0",
-            ".index": 0,
-            mode: "dummy",
-          },
-        },
-      }),
+/** A folder for programs, first on PATH, which the daemon's children look through from its start. */
+const programs = await vi.hoisted(async () => {
+  const [fs, os, path] = await Promise.all(
+    (["node:fs", "node:os", "node:path"] as const).map((name) => import(name)),
+  );
+  const folder: string = fs.mkdtempSync(path.join(os.tmpdir(), "myco-programs-"));
+  process.env.PATH = `${folder}:${process.env.PATH}`;
+  return folder;
+});
+afterAll(() => rmSync(programs, { recursive: true }));
+
+/** rpcd's object, for a package with one section, of a simulated line. */
+function uciWith(enabled: () => string): UbusObject {
+  const section = { ".anonymous": true, ".type": "flow", ".name": "cfg0", ".index": 0 };
+  return {
+    path: "uci",
+    methods: {
+      get: {
+        takes: { config: "string" },
+        answer: () => ({ values: { cfg0: { ...section, enabled: enabled(), mode: "dummy" } } }),
+      },
     },
-  },
-};
+  };
+}
+
+/** A `uci` that answers nothing but the question for the package. */
+function installUci(script: string): void {
+  const file = join(programs, "uci");
+  writeFileSync(file, `#!/bin/sh\n[ "$*" = "-q export mycoflow" ] || exit 9\n${script}\n`);
+  chmodSync(file, 0o755);
+}
 
 function clientOn(socketPath: string, objects: readonly UbusObject[] = []): UbusClient {
   const client = new UbusClient({
@@ -108,16 +121,59 @@ test("a package of UCI is read over the bus", async () => {
   const folder = mkdtempSync(join(tmpdir(), "myco-bus-"));
   const socketPath = join(folder, "ubus.sock");
   const bus = await UbusServer.start(socketPath);
-  const uci = clientOn(socketPath, [UCI]);
+  const uci = clientOn(socketPath, [uciWith(() => "1")]);
+  installUci("exit 1");
   try {
     await eventually(() => (uci.isJoined ? true : null));
     const read = await readUci("/etc/config/mycoflow", socketPath);
     expect(read).toEqual({
-      text: "config flow\n\toption mode 'dummy'\n",
+      text: "config flow\n\toption enabled '1'\n\toption mode 'dummy'\n",
       name: "uci export mycoflow",
     });
   } finally {
     uci.stop();
+    await bus.stop();
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("without the bus a package is read as `uci export` prints it, and never half", async () => {
+  const nowhere = join(programs, "no-bus");
+  const exported = "package mycoflow\n\nconfig flow\n\toption mode 'shadow'\n";
+  installUci(`cat <<'END'\n${exported}END`);
+  expect(await readUci("/etc/config/mycoflow", nowhere)).toEqual({
+    text: exported,
+    name: "uci export mycoflow",
+  });
+  expect(await readUci("/etc/config/mycoflow", null)).toMatchObject({ text: exported });
+  installUci("echo 'config flow'; exit 1");
+  await expect(readUci("/etc/config/mycoflow", nowhere)).rejects.toThrow(
+    /ENOENT.*\/etc\/config\/mycoflow/,
+  );
+});
+
+test("a change of UCI takes effect when the bus tells of it, and over `uci export` when the bus is gone", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "myco-bus-"));
+  const socketPath = join(folder, "ubus.sock");
+  const bus = await UbusServer.start(socketPath);
+  let enabled = "1";
+  const uci = clientOn(socketPath, [uciWith(() => enabled)]);
+  await eventually(() => (uci.isJoined ? true : null));
+  const more = `mesh: { enabled: false }\nubus: ${socketPath}\nuci: /etc/config/mycoflow\n`;
+  const node = await startSmallNode({ more });
+  const phase = (): string | undefined => node.node.flow?.status().phase;
+  try {
+    await eventually(() => (bus.paths.includes("myco") && phase() === "running" ? true : null));
+    enabled = "0";
+    await sendEvent(socketPath, "config.change");
+    await eventually(() => (phase() === "running" ? null : true));
+    await bus.stop();
+    installUci(`printf "config flow\\n option enabled '1'\\n option mode 'dummy'\\n"`);
+    expect(await node.node.reload()).toMatchObject({ ok: true, applied: ["flow.enabled"] });
+    await eventually(() => (phase() === "running" ? true : null));
+  } finally {
+    uci.stop();
+    await discard(node);
     await bus.stop();
     rmSync(folder, { recursive: true });
   }

@@ -15,6 +15,7 @@ import { UBUS_CALLS_BURST } from "../../src/kernel/limits.ts";
 import { SeededRandom } from "../../src/kernel/random.ts";
 import { eventually } from "../daemon/small-node.ts";
 import { skipBecause } from "../skip-without.ts";
+import { sendEvent } from "../ubus-server/send-event.ts";
 import { type Misbehaviour, message, UbusServer } from "../ubus-server/server.ts";
 import { subscribe } from "../ubus-server/subscriber.ts";
 
@@ -309,32 +310,6 @@ describe.each(BUSES)("on %s", (_, start, why) => {
     });
   });
 });
-
-/** As `ubus send` does. */
-async function sendEvent(socketPath: string, id: string): Promise<void> {
-  const { encodeMessage, UBUS_MESSAGE, UbusMessageReader } = await import(
-    "../../src/flow/ubus/message.ts"
-  );
-  await new Promise<void>((resolve, reject) => {
-    const socket = connect(socketPath);
-    const reader = new UbusMessageReader();
-    const data = { id, data: { package: "mycoflow" } };
-    socket.on("error", reject);
-    socket.on("data", (chunk) => {
-      reader.push(chunk, ({ type }) => {
-        if (type === UBUS_MESSAGE.hello) {
-          const attributes = { objectId: 1, method: "send", data };
-          socket.write(
-            encodeMessage({ type: UBUS_MESSAGE.invoke, sequence: 1, peer: 1, attributes }),
-          );
-        } else if (type === UBUS_MESSAGE.status) {
-          socket.destroy();
-          resolve();
-        }
-      });
-    });
-  });
-}
 
 describe("a bus that misbehaves", () => {
   it("is left and tried again when it does not greet", async ({ clients, expect }) => {

@@ -178,6 +178,58 @@ describe("the messages", () => {
     );
   });
 
+  it.each([
+    [
+      "an object that is offered, with its methods' arguments",
+      UBUS_MESSAGE.addObject,
+      { objectPath: "a", signature: { m: { x: 5 } } },
+      "02000006 61000000 06000018 82000014 0001 6d00 8500000c 0001 7800 00000005",
+    ],
+    [
+      "the id that the object got",
+      UBUS_MESSAGE.data,
+      { objectId: 0xdf03d829, objectType: 0x9a336195 },
+      "03000008 df03d829 05000008 9a336195",
+    ],
+    [
+      "a call, by a user and a group",
+      UBUS_MESSAGE.invoke,
+      { objectId: 17, method: "m", user: "u", group: "g", data: {} },
+      "03000008 00000011 04000006 6d000000 07000004 0c000006 75000000 0d000006 67000000",
+    ],
+    [
+      "its answer",
+      UBUS_MESSAGE.data,
+      { objectId: 17, data: { a: true } },
+      "03000008 00000011 07000010 87000009 0001 6100 01000000",
+    ],
+    [
+      "a subscription",
+      UBUS_MESSAGE.subscribe,
+      { objectId: 17, target: 34 },
+      "03000008 00000011 08000008 00000022",
+    ],
+    [
+      "the first subscriber",
+      UBUS_MESSAGE.notify,
+      { objectId: 17, active: true },
+      "03000008 00000011 09000005 01000000",
+    ],
+    [
+      "a notification that wants no answer",
+      UBUS_MESSAGE.notify,
+      { objectId: 17, method: "d", noReply: true, data: {} },
+      "03000008 00000011 04000006 64000000 07000004 0a000005 01000000",
+    ],
+  ])("are ubusd's in both directions: %s", (_, type, attributes, body) => {
+    const content = bytesOf(body);
+    const head = Buffer.from([0, type, 0, 9, 0, 0, 0, 7, 0, 0, 0, 4 + content.length]);
+    const vector = Buffer.concat([head, content]);
+    const told: UbusMessage = { type, sequence: 9, peer: 7, attributes };
+    expect(hex(encodeMessage(told))).toBe(hex(vector));
+    expect(plain(decodeMessage(vector))).toEqual(told);
+  });
+
   it("come back as they went, in whatever pieces they come", () => {
     fc.assert(
       fc.property(
