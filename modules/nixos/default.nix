@@ -175,6 +175,15 @@ in
       defaultText = lib.literalExpression "settings.engine.kind == \"systemd\" && config.nix.enable";
       description = "Build flakes of services here; without it only plain commands run.";
     };
+
+    nix.caches = mkOption {
+      type = types.attrsOf (types.strMatching "[^: ]+:[A-Za-z0-9+/]{43}=");
+      default = { };
+      example = lib.literalExpression ''
+        { "https://cache.example.org" = "cache.example.org-1:…="; }
+      '';
+      description = "Binary caches by their address, each with the public key that it signs with. What they have is fetched in place of being built, besides from the caches of nix.settings.";
+    };
   };
 
   config = mkIf cfg.enable {
@@ -215,6 +224,10 @@ in
         assertion = cfg.nix.builder -> config.nix.enable;
         message = "services.myco.nix.builder needs nix.enable.";
       }
+      {
+        assertion = cfg.nix.caches != { } -> cfg.nix.builder;
+        message = "services.myco.nix.caches is of use to a machine that builds: set services.myco.nix.builder.";
+      }
     ]
     ++ lib.mapAttrsToList (name: file: {
       assertion = lib.hasPrefix "/" file && !(lib.hasPrefix "${builtins.storeDir}/" file);
@@ -254,6 +267,11 @@ in
       "nf_conntrack"
       "sch_cake"
     ];
+
+    nix.settings = mkIf (cfg.nix.caches != { }) {
+      extra-substituters = lib.attrNames cfg.nix.caches;
+      extra-trusted-public-keys = lib.attrValues cfg.nix.caches;
+    };
 
     systemd.services.myco = import ./service.nix {
       inherit

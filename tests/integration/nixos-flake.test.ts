@@ -26,6 +26,7 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const BUNDLE = `${ROOT}dist/myco.mjs`;
 const SERVER_EXPOSURE_MAX = 2.7;
 const ROUTER_EXPOSURE_MAX = 3.6;
+const CACHE_KEY = `cache.example.org-1:${"A".repeat(43)}=`;
 
 let whyNot: string | null = null;
 let nix: NixHost;
@@ -191,6 +192,21 @@ describe("the NixOS module", () => {
     expect(Object.fromEntries(nixos)).toEqual(Object.fromEntries(debian));
   });
 
+  it("has nix fetch from the caches that are named, beside its own", async () => {
+    const copy = mutant(
+      "images/nixos-server.nix",
+      "mesh.openFirewall",
+      `nix.caches."https://cache.example.org" = "${CACHE_KEY}";\n    mesh.openFirewall`,
+    );
+    const read = "s: s.config.nix.settings";
+    const settings = JSON.parse(await copy.evaluate("nixosConfigurations.server", read));
+    expect(settings).toEqual({
+      "extra-substituters": ["https://cache.example.org"],
+      "extra-trusted-public-keys": [CACHE_KEY],
+    });
+    expect(JSON.parse(await flake.evaluate("nixosConfigurations.server", read))).toEqual({});
+  });
+
   it("joins by an invitation and a key that are files, once", async () => {
     const folder = mkdtempSync(join(tmpdir(), "myco-join-"));
     const dataDir = join(folder, "state");
@@ -340,6 +356,22 @@ describe("evaluation finds", () => {
       enable,
       'mesh.keyFile = "/run/key";\n    enable = true;\n    mesh',
       /keyFile is of use with an invitation only/,
+    ],
+    [
+      "a cache whose key is none",
+      server,
+      enable,
+      'nix.caches."https://cache.example.org" = "no-key";\n    enable = true;\n    mesh',
+      /nix\.caches\.https:\/\/cache\.example\.org' is not of type `string matching.*"no-key"/,
+    ],
+    [
+      "a cache for a machine that builds nothing",
+      server,
+      enable,
+      `nix.builder = false;
+    nix.caches."https://cache.example.org" = "${CACHE_KEY}";
+    enable = true;\n    mesh`,
+      /nix\.caches is of use to a machine that builds/,
     ],
     [
       "two servers of names at one port",
