@@ -1,10 +1,11 @@
 // `npm run lab`: runs lab scripts in virtual machines; `npm run lab:shell` opens one.
 
 import { setInterval } from "node:timers";
+import { Agenda, type RunnableScript } from "./agenda.ts";
 import { HELP, type LabArguments, readArguments } from "./arguments.ts";
 import { HostLacksError, LabError } from "./errors.ts";
 import { Laboratory } from "./laboratory.ts";
-import { lanesOf, type RunnableScript, Runner, type Tally } from "./runner.ts";
+import { Runner, type Tally } from "./runner.ts";
 import { chooseScripts, listScripts, loadScript } from "./script-files.ts";
 import { openTerminal } from "./terminal.ts";
 
@@ -69,16 +70,16 @@ async function runScripts(
   { keep }: LabArguments,
 ): Promise<number> {
   const startMs = performance.now();
-  const lanes = lanesOf(scripts);
+  const agenda = new Agenda(scripts);
   const width = Math.max(...scripts.map(({ name }) => name.length));
   const tell = (script: string, line: string): void =>
-    print(lanes.length > 1 ? `${script.padEnd(width)} ${line}` : line);
-  const runners = lanes.map(() => new Runner(laboratory, tell, keep));
+    print(agenda.lanes > 1 ? `${script.padEnd(width)} ${line}` : line);
+  const runners = Array.from({ length: agenda.lanes }, () => new Runner(laboratory, tell, keep));
   endOnInterruption(async () => {
     await Promise.all(runners.map((runner) => runner.abort()));
     laboratory.close();
   });
-  await Promise.all(runners.map((runner, lane) => runner.run(lanes[lane]!)));
+  await Promise.all(runners.map((runner, lane) => runner.run(agenda, lane)));
   if (keep) print(`» kept: ${laboratory.scratch}`);
   else laboratory.close();
   const total = (kind: keyof Tally): number =>

@@ -1,16 +1,12 @@
 // Runs lab scripts one after the other, and counts. Scripts that share machines share a boot.
 
 import { join } from "node:path";
+import { type Agenda, type RunnableScript, sharingKey } from "./agenda.ts";
 import { SkipTest, WaitError } from "./errors.ts";
 import type { Guests, Laboratory } from "./laboratory.ts";
 import type { LabContext, LabScript } from "./script.ts";
 
 const LIMIT_SECONDS = 600;
-
-export interface RunnableScript {
-  readonly name: string;
-  readonly script: LabScript;
-}
 
 export interface Tally {
   passed: number;
@@ -39,9 +35,11 @@ export class Runner {
     this.#keep = keep;
   }
 
-  /** Runs every script, whatever becomes of the one before. */
-  async run(scripts: readonly RunnableScript[]): Promise<void> {
-    for (const script of groupBySharing(scripts)) await this.#runOne(script);
+  /** Runs what the agenda has for its lane, whatever becomes of the one before. */
+  async run(agenda: Agenda, lane: number): Promise<void> {
+    for (let group = agenda.take(lane); group !== null; group = agenda.take(lane)) {
+      for (const script of group) await this.#runOne(script);
+    }
     await this.#release();
   }
 
@@ -153,34 +151,6 @@ export class Runner {
     if (this.#keep) await set.powerOff();
     else await set.destroy();
   }
-}
-
-/** What scripts must have in common to share a boot; null for a script that shares none. */
-function sharingKey({ reuse, machines, myco }: LabScript): string | null {
-  return reuse === true ? JSON.stringify([machines, myco === true]) : null;
-}
-
-/** The same order, but scripts that can share a boot come together. */
-export function groupBySharing(scripts: readonly RunnableScript[]): RunnableScript[] {
-  const groups = new Map<string, RunnableScript[]>();
-  for (const one of scripts) {
-    const key = sharingKey(one.script) ?? `own ${one.name}`;
-    groups.set(key, [...(groups.get(key) ?? []), one]);
-  }
-  return [...groups.values()].flat();
-}
-
-/**
- * Scripts that may run side by side. A guest whose clock counts instructions takes one processor and
- * sees nothing of its neighbours; all others share the rest, one script after the other.
- */
-export function lanesOf(scripts: readonly RunnableScript[]): RunnableScript[][] {
-  const countsInstructions = ({ script }: RunnableScript): boolean =>
-    Object.values(script.machines).every(({ clock }) => clock === "instructions");
-  return [
-    scripts.filter(countsInstructions),
-    scripts.filter((one) => !countsInstructions(one)),
-  ].filter((lane) => lane.length > 0);
 }
 
 async function within(seconds: number, test: Promise<void>): Promise<void> {

@@ -1,6 +1,4 @@
 import { describe, expect, test } from "vitest";
-import { groupBySharing, type RunnableScript } from "./runner.ts";
-import type { LabScript } from "./script.ts";
 import { chooseScripts } from "./script-files.ts";
 
 const all = ["flow-faults", "flow-tins", "lab"].map((name) => ({ name, file: `/lab/${name}.ts` }));
@@ -20,25 +18,4 @@ describe("a lab script is chosen", () => {
     );
     expect(() => names(["my/other.ts"])).toThrow("my/other.ts");
   });
-});
-
-test("scripts that share machines come together, in the order they were named", () => {
-  const runnable = (name: string, options: Partial<LabScript>): RunnableScript => ({
-    name,
-    script: { title: "", machines: { a: {} }, test: async () => {}, ...options },
-  });
-  const scripts = [
-    runnable("own", {}),
-    runnable("shared-1", { reuse: true }),
-    runnable("other", { reuse: true, machines: { b: {} } }),
-    runnable("own-2", {}),
-    runnable("shared-2", { reuse: true }),
-  ];
-  expect(groupBySharing(scripts).map(({ name }) => name)).toEqual([
-    "own",
-    "shared-1",
-    "shared-2",
-    "other",
-    "own-2",
-  ]);
 });
