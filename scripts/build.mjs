@@ -37,7 +37,6 @@ export async function buildMyco() {
     outfile,
     minifySyntax: true,
     minifyWhitespace: true,
-    keepNames: true,
     banner: { js: `${SHEBANG}\n${requireShim}` },
   });
   chmodSync(outfile, 0o755);
