@@ -81,6 +81,17 @@ function directivesOf(unit: string): Map<string, string> {
   return new Map(lines);
 }
 
+/** Paths below services.myco. */
+const OPTION_NAMES = `system:
+  let
+    namesIn = path: options: builtins.concatMap (name:
+      let option = options.\${name}; own = path ++ [ name ];
+      in if option ? _type then [ (builtins.concatStringsSep "." own) ] else namesIn own option
+    ) (builtins.attrNames options);
+  in namesIn [ ] system.options.services.myco`;
+
+const GROUPS_WITH_ONE_ROW = /^(settings|flow\.download|flow\.upload)\..*/;
+
 const OPENWRT_IMAGES = "p: builtins.mapAttrs (_: image: image.drvPath) p.x86_64-linux.openwrt";
 
 describe("flake.lock", () => {
@@ -146,6 +157,19 @@ describe("the NixOS module", () => {
       flow: { enabled: true, egressIface: "wan0", upload: { maxKbit: 40_000 } },
     });
     expect(server.etc).toContain("myco/config.yaml");
+  });
+
+  it("has every option in docs/nixos.md, and none that is not there", async () => {
+    const options: string[] = JSON.parse(
+      await flake.evaluate("nixosConfigurations.server", OPTION_NAMES),
+    );
+    const page = readFileSync(`${ROOT}docs/nixos.md`, "utf8");
+    const [, table = ""] = /^## Options\n([^#]*)/m.exec(page) ?? [];
+    const named = [...table.matchAll(/^\| (`.*?`) \|/gm)].flatMap(([, cell]) =>
+      [...cell!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!),
+    );
+    const rows = options.map((name) => name.replace(GROUPS_WITH_ONE_ROW, "$1"));
+    expect(named.sort()).toEqual([...new Set(rows)].sort());
   });
 
   it("says how the machine is invited, opens its ports, and routes its names", () => {
