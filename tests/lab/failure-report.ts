@@ -2,6 +2,7 @@
 
 import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { MACHINES_FOLDER } from "./containers.ts";
 import type { Machine } from "./machine.ts";
 
 /** Reports of earlier failures that are kept beside a new one. */
@@ -11,6 +12,9 @@ const REPORTS_KEPT = 10;
 const QUESTIONS: Readonly<Record<string, string>> = {
   "journal.txt": "journalctl --no-pager --boot | tail -n 5000",
   "dmesg.txt": "dmesg",
+  "machines.txt": `for root in ${MACHINES_FOLDER}/*/root; do
+  [ ! -d "$root" ] || { echo "== $root"; journalctl --no-pager --root="$root" | tail -n 5000; }
+done`,
   "units.txt": "systemctl --no-pager --all list-units; systemctl --no-pager --failed",
   "processes.txt": "ps -e -o pid,ppid,stat,rss,time,args --forest",
   "network.txt": everywhere("ip address; ip route; ip -6 route; ip rule"),

@@ -34,6 +34,8 @@ export const PACKAGES: readonly string[] = [
   "netcat-openbsd",
   "curl",
   "jq",
+  // Machines within the guest, each with a systemd of its own.
+  "systemd-container",
   // The mesh plane's.
   "git",
   "nix-bin",

@@ -50,13 +50,13 @@ interface Running {
 export class Machine {
   readonly name: string;
   readonly links: readonly Link[];
-  readonly #host: MachineHost;
+  readonly host: MachineHost;
   #running: Running | null = null;
 
   constructor(name: string, host: MachineHost) {
     this.name = name;
     this.links = host.qemu.links;
-    this.#host = host;
+    this.host = host;
   }
 
   /** Whether its QEMU runs. */
@@ -68,7 +68,7 @@ export class Machine {
   start(options: { readonly terminal?: boolean } = {}): void {
     if (this.#running !== null) return;
     this.#log("starting");
-    const process = startQemu({ ...this.#host.qemu, terminal: options.terminal ?? false });
+    const process = startQemu({ ...this.host.qemu, terminal: options.terminal ?? false });
     const shells = process.shells.map((stream) => new Shell(stream));
     const running: Running = {
       process,
@@ -274,7 +274,7 @@ export class Machine {
 
   /** What the serial console has said since the last start. */
   consoleText(): string {
-    const file = this.#host.qemu.consoleFile;
+    const file = this.host.qemu.consoleFile;
     return existsSync(file) ? readFileSync(file, "utf8") : "";
   }
 
@@ -350,7 +350,7 @@ export class Machine {
   }
 
   #log(line: string): void {
-    this.#host.log(`${this.name}: ${line}`);
+    this.host.log(`${this.name}: ${line}`);
   }
 }
 

@@ -20,6 +20,9 @@ interface NodeParts {
   readonly etc: Readonly<Record<string, string>>;
 }
 
+/** By their name. */
+export type Nodes = Readonly<Record<string, NodeParts>>;
+
 const NODES = `test: builtins.mapAttrs (_: node: {
   settings = node.services.myco.settings;
   unit = node.systemd.units."myco.service".text or null;
@@ -29,17 +32,23 @@ const NODES = `test: builtins.mapAttrs (_: node: {
   );
 }) test.nodes`;
 
+/** What an earlier script may have left. */
+const STATE = [
+  ...["/var/lib/myco", "/var/log/myco", "/root/.config/myco"],
+  ...["/etc/systemd/system/myco-*", "/run/systemd/system/myco-*"],
+];
+
 const GUEST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
 
 /** Prepares every machine of a script. Its daemon does not run yet. */
-export async function prepareNodes(name: string, { machines }: LabContext): Promise<void> {
-  const nodes = await evaluateNodes(name);
+export async function prepareNodes(nodes: Nodes, { machines }: LabContext): Promise<void> {
   await Promise.all(
     Object.entries(nodes).map(([node, parts]) => prepareNode(machines[node]!, parts)),
   );
 }
 
-async function evaluateNodes(name: string): Promise<Readonly<Record<string, NodeParts>>> {
+/** @param name of tests/nixos-vm/NAME.nix */
+export async function evaluateNodes(name: string): Promise<Nodes> {
   const whyNot = await ensureNix();
   if (whyNot !== null) throw new HostLacksError(["nix"], whyNot);
   const nix = new NixHost();
@@ -51,25 +60,22 @@ async function evaluateNodes(name: string): Promise<Readonly<Record<string, Node
   }
 }
 
+/** In few commands: each costs an emulated guest half a second. */
 async function prepareNode(machine: Machine, parts: NodeParts): Promise<void> {
-  await machine.execute("systemctl stop myco 'myco-*'");
-  await machine.succeed(
-    "rm -rf /var/lib/myco /var/log/myco /root/.config/myco /etc/systemd/system/myco-*",
-  );
-  if (parts.kernelModules.length > 0) {
-    await machine.succeed(`modprobe --all ${parts.kernelModules.join(" ")}`);
-  }
+  const places = Object.keys(parts.etc).map((path) => quoteForShell(`/etc/${path}`));
+  await machine.succeed(`systemctl stop myco 'myco-*' 2>/dev/null || true
+rm -rf ${STATE.join(" ")} ${places.join(" ")}
+${parts.kernelModules.length > 0 ? `modprobe --all ${parts.kernelModules.join(" ")}` : ""}`);
   for (const [path, source] of Object.entries(parts.etc)) {
-    await machine.succeed(`rm -rf ${quoteForShell(`/etc/${path}`)}`);
     await machine.copyFromHost(source.slice(source.indexOf("tests/nixos-vm/")), `/etc/${path}`);
   }
   if (parts.unit === null) return;
-  await write(machine, "/etc/myco/config.yaml", JSON.stringify(parts.settings, null, 2));
-  await write(machine, "/etc/systemd/system/myco.service", unitForDebian(parts.unit));
   await machine.succeed(
     `groupadd --system --force myco
 printf 'nameserver 127.0.0.1\\n' >/etc/resolv.conf
-mkdir -p /etc/systemd/system/multi-user.target.wants
+mkdir -p /etc/myco /etc/systemd/system/multi-user.target.wants
+printf %s ${quoteForShell(JSON.stringify(parts.settings, null, 2))} >/etc/myco/config.yaml
+printf %s ${quoteForShell(unitForDebian(parts.unit))} >/etc/systemd/system/myco.service
 ln -sf ../myco.service /etc/systemd/system/multi-user.target.wants/
 systemctl daemon-reload`,
   );
@@ -80,11 +86,4 @@ function unitForDebian(unit: string): string {
   return unit
     .replaceAll(/^Environment="PATH=.*"$/gm, `Environment="PATH=${GUEST_PATH}"`)
     .replaceAll(/\/nix\/store\/[^/\s"]+\/s?bin\//g, "");
-}
-
-async function write(machine: Machine, path: string, text: string): Promise<void> {
-  const folder = quoteForShell(path.slice(0, path.lastIndexOf("/")));
-  await machine.succeed(`mkdir -p ${folder} && cat >${quoteForShell(path)}`, {
-    input: Buffer.from(text),
-  });
 }
