@@ -319,7 +319,13 @@ export class SystemdEngine implements Engine {
     }
     seat.life = saved(seat.life, note);
     this.#keepPaths(name, note);
+    if (wentLive) void this.#score(seat);
     return { ok: true };
+  }
+
+  /** Once it is live: systemd-analyze takes seconds on a small machine, and nothing waits for it. */
+  async #score(seat: Seat): Promise<void> {
+    seat.exposure = await this.#options.manager.exposure(serviceUnit(seat.life.name));
   }
 
   #forget(seat: Seat): void {
@@ -370,9 +376,7 @@ export class SystemdEngine implements Engine {
         seat.life,
         [...files.keys()].filter((file) => own.includes(file)),
       );
-      void this.#options.manager.exposure(serviceUnit(version.spec.name)).then((exposure) => {
-        seat.exposure = exposure;
-      });
+      seat.exposure = null;
     }
     return outcome;
   }
