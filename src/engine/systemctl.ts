@@ -57,7 +57,9 @@ export class Systemctl implements ServiceManager {
 
   async list(): Promise<ReadonlyMap<string, UnitStatus> | null> {
     const properties = SHOWN_PROPERTIES.join(",");
-    const result = await this.#run("systemctl", ["show", `--property=${properties}`, ...PATTERNS]);
+    // Without --all a pattern finds no unit that is inactive, such as a job between its times.
+    const args = ["show", "--all", `--property=${properties}`, ...PATTERNS];
+    const result = await this.#run("systemctl", args);
     return result.exitCode === 0 ? parseUnits(result.stdout) : null;
   }
 
