@@ -6,9 +6,8 @@ import type { FlowBackend } from "../api/backend.ts";
 import type { PersonaPolicy } from "../api/contract.ts";
 import type { EventHub } from "../api/event-hub.ts";
 import type { Decision, DecisionKind } from "../flow/interface.ts";
-import { NOTHING_DECLARED } from "../flow/persona/classifier.ts";
 import type { NumberedRule } from "../flow/persona/rules.ts";
-import { FlowPlane } from "../flow/plane.ts";
+import type { FlowPlane } from "../flow/plane.ts";
 import type {
   DeviceReport,
   FlowMetric,
@@ -203,7 +202,7 @@ export class FlowRunner implements FlowBackend {
 
   async #open(): Promise<void> {
     if (!this.#settings.enabled) return;
-    this.#plane = this.#createPlane();
+    this.#plane = await this.#createPlane();
     this.#problem = this.#missing();
     if (this.#problem !== null) {
       this.#options.events.note("error", "flow-requirements", this.#problem);
@@ -229,7 +228,10 @@ export class FlowRunner implements FlowBackend {
     }
   }
 
-  #createPlane(): FlowPlane {
+  /** The plane's code is loaded where it runs only. */
+  async #createPlane(): Promise<FlowPlane> {
+    const { FlowPlane } = await import("../flow/plane.ts");
+    const { NOTHING_DECLARED } = await import("../flow/persona/classifier.ts");
     const { runDir } = this.#options;
     mkdirSync(runDir, { recursive: true, mode: 0o700 });
     return new FlowPlane(
