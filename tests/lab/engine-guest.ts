@@ -29,6 +29,15 @@ export const PORT = 8080;
 /** Under emulation a start takes seconds. */
 const PATIENCE_SECONDS = 180;
 
+/** There is nothing to generate in a guest, and under emulation it is half of the time of a reload. */
+const MASK_GENERATORS = `cd /usr/lib/systemd/system-generators
+mkdir -p /etc/systemd/system-generators
+for name in *; do ln -sf /dev/null /etc/systemd/system-generators/$name; done`;
+
+/** For a guest's shell: deploys the manifest on standard input; waits for a daemon that is not up. */
+const POST = `curl --silent --fail --max-time 90 --retry 60 --retry-delay 1 --retry-all-errors \\
+  --unix-socket ${SOCKET} --header content-type:application/json --data-binary @- http://localhost/deploy`;
+
 /** What the deployed program says of itself. */
 export interface Answer {
   readonly version: string;
@@ -53,7 +62,10 @@ export class ClusterNode {
   async setUp({ more = "" }: NodeSettings = {}): Promise<void> {
     const { machine } = this;
     await machine.execute("systemctl stop myco 'myco-*'");
-    await machine.succeed("rm -rf /var/lib/myco /var/log/myco /root/.config/myco");
+    await machine.succeed(
+      "rm -rf /var/lib/myco /var/log/myco /root/.config/myco /etc/systemd/system/myco-* /run/systemd/system/myco-*",
+    );
+    await machine.succeed(MASK_GENERATORS);
     await this.write("/etc/nix/nix.conf", NIX_CONF);
     await this.write(
       "/etc/myco/config.yaml",
@@ -149,12 +161,15 @@ ${more}`,
 
   /** The same without the command, which takes seconds to start here; waits for a daemon that is not up. */
   async post(manifest: object): Promise<DeployedService> {
-    const answer = await this.machine.succeed(
-      `curl --silent --fail --max-time 90 --retry 60 --retry-delay 1 --retry-all-errors \\
-  --unix-socket ${SOCKET} --header content-type:application/json --data-binary @- http://localhost/deploy`,
-      { input: Buffer.from(JSON.stringify(manifest)) },
-    );
+    const input = Buffer.from(JSON.stringify(manifest));
+    const answer = await this.machine.succeed(POST, { input });
     return (JSON.parse(answer) as DeployAnswer).services[0]!;
+  }
+
+  /** Takes a service out of the cluster. */
+  async withdraw(name: string): Promise<void> {
+    const curl = "curl --silent --fail --max-time 30 --request DELETE --unix-socket";
+    await this.machine.succeed(`${curl} ${SOCKET} http://localhost/services/${name}`);
   }
 
   /** Whether the unit of a service runs here, by systemd's own word. */
