@@ -12,23 +12,26 @@ import type { LabContext } from "./script.ts";
 /** In memory: the guest's root, read-only, lies below the root of each. */
 export const MACHINES_FOLDER = "/run/machines";
 
-/** Units that have no place in a container, or that none of the tests needs and all would wait for. */
-const MASKED_UNITS = [
+const SERVICES_LEFT_OUT = [
   ...["lab-cpus", "lab-network", "lab-console"],
   ...[1, 2, 3, 4].map((shell) => `lab-shell@${shell}`),
-  ...["console-getty", "getty-static", "kmod-static-nodes"],
+  ...["console-getty", "getty-static", "kmod-static-nodes", "modprobe@fuse"],
   ...["systemd-binfmt", "systemd-logind", "systemd-modules-load", "systemd-network-generator"],
   ...["systemd-random-seed", "systemd-remount-fs", "systemd-sysctl", "systemd-sysusers"],
   ...["systemd-tmpfiles-setup", "systemd-tmpfiles-setup-dev", "systemd-tmpfiles-setup-dev-early"],
   ...["systemd-udev-load-credentials", "systemd-user-sessions"],
-].map((name) => `${name}.service`);
+];
 
-const MASKED_MOUNTS = [
-  "dev-hugepages",
-  "sys-kernel-config",
-  "sys-kernel-debug",
-  "sys-kernel-tracing",
-].map((name) => `${name}.mount`);
+const MOUNTS_LEFT_OUT = [
+  ...["dev-hugepages", "run-lock", "sys-fs-fuse-connections"],
+  ...["sys-kernel-config", "sys-kernel-debug", "sys-kernel-tracing"],
+];
+
+/** What has no place in a container, or what no test needs and all would wait for. */
+const UNITS_LEFT_OUT = [
+  ...SERVICES_LEFT_OUT.map((name) => `${name}.service`),
+  ...MOUNTS_LEFT_OUT.map((name) => `${name}.mount`),
+];
 
 /**
  * A laboratory whose machines are containers in a guest.
@@ -104,20 +107,26 @@ ${this.links.map((link) => this.#plugIn(link)).join("\n")}`,
   /** What it wrote before it was switched off is still there, its journal too. */
   #makeRoot(): string {
     const [upper, work, root] = ["upper", "work", "root"].map((part) => `${this.#folder}/${part}`);
-    return `mkdir -p ${upper}/var/log/journal ${work} ${root}
-mountpoint --quiet ${root} ||
-  mount -t overlay -o lowerdir=/,upperdir=${upper},workdir=${work} ${this.#number} ${root}`;
+    return `if ! mountpoint --quiet ${root}; then
+  mkdir -p ${upper}/var/log/journal ${upper}/etc/systemd/{system,system-generators} ${work} ${root}
+  # An empty file is to systemd one that is not there, and to write it starts no program.
+  for unit in ${UNITS_LEFT_OUT.join(" ")}; do
+    >${upper}/etc/systemd/system/$unit
+  done
+  for generator in /usr/lib/systemd/system-generators/*; do
+    >${upper}/etc/systemd/system-generators/\${generator##*/}
+  done
+  mount -t overlay -o lowerdir=/,upperdir=${upper},workdir=${work} ${this.#number} ${root}
+fi`;
   }
 
   /** Ends when its systemd says that all has started. */
   #boot(): string {
-    const masks = [...MASKED_UNITS, ...MASKED_MOUNTS].map((unit) => `systemd.mask=${unit}`);
     return `systemd-run --quiet --collect --unit=${this.#unit} \\
   --property=Type=notify --property=Delegate=yes --property=KillMode=mixed \\
   systemd-nspawn --quiet --boot --machine=${this.name} --directory=${this.#folder}/root \\
     --keep-unit --register=no --notify-ready=yes --capability=all --private-network \\
-    --link-journal=no --resolv-conf=off --timezone=off \\
-    ${masks.join(" ")}`;
+    --link-journal=no --resolv-conf=off --timezone=off`;
   }
 
   #beNamed(): string {

@@ -3,6 +3,9 @@ import json
 start_all()
 machine.wait_for_unit("multi-user.target")
 
+# Where machines are emulated, the daemon's socket answers much sooner than a program starts.
+STATUS = "curl --silent --fail --unix-socket /run/myco/myco.sock http://myco/status"
+
 
 def deploy(name, **manifest):
     text = json.dumps({"name": name, **manifest})
@@ -18,8 +21,8 @@ with subtest("the daemon waits until the machine is in a cluster"):
 
 with subtest("whoever is in the group may use the socket, and nobody else"):
     machine.succeed("useradd --groups myco insider", "useradd outsider")
-    machine.succeed("su insider -s /bin/sh -c 'myco status'")
-    machine.fail("su outsider -s /bin/sh -c 'myco status'")
+    machine.succeed(f"su insider -s /bin/sh -c '{STATUS}'")
+    machine.fail(f"su outsider -s /bin/sh -c '{STATUS}'")
 
 with subtest("a service is deployed, and asked by its name"):
     python = machine.succeed("readlink -f $(command -v python3)").strip()

@@ -2,13 +2,16 @@
 {
   name = "myco-upgrade";
 
-  nodes.machine = {
-    services.myco = {
-      enable = true;
-      settings.engine.reserve = 0;
+  nodes.machine =
+    { pkgs, ... }:
+    {
+      services.myco = {
+        enable = true;
+        settings.engine.reserve = 0;
+      };
+      environment.etc."myco-state".source = ./state-0.1.0;
+      environment.systemPackages = [ pkgs.curl ];
     };
-    environment.etc."myco-state".source = ./state-0.1.0;
-  };
 
   testScript = builtins.readFile ./upgrade.py;
 }
