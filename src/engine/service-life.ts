@@ -422,12 +422,12 @@ function stepRun(
     const why = `it ended ${restartCount} times soon after its start`;
     return fail(life, note, why, timing, nowMs);
   }
+  if (hasEndedWell(main)) return stepEnded(life, note);
   if (isUp(main)) return stepUp(watched(life, main!.invocation, nowMs), note, seen, timing, nowMs);
   if (main?.active === "activating" || main?.active === "deactivating") {
     return { life: { ...life, invocation: "", presumedWell: false }, effect: null };
   }
   if (main?.active !== "failed" && isFresh(life, timing, nowMs)) return { life, effect: null };
-  if (hasEndedWell(note, main)) return stepEnded(life, note);
   return fail(life, note, endOf(main), timing, nowMs);
 }
 
@@ -451,7 +451,7 @@ function stepUp(
 
 /** A program that may end and has, without a complaint. */
 function stepEnded(life: Life, note: ServiceNote): LifeStep {
-  const ended = { ...life, presumedWell: true };
+  const ended = { ...life, presumedWell: true, invocation: "" };
   return isGood(note) ? { life: ended, effect: null } : promote(ended, note);
 }
 
@@ -565,10 +565,9 @@ function isChecked({ spec }: Version): boolean {
   return spec.health !== null && spec.schedule === "";
 }
 
-function hasEndedWell({ current }: ServiceNote, main: UnitStatus | undefined): boolean {
-  const { restart, schedule, socketActivated } = current.spec;
-  if (restart !== "on-failure" || schedule !== "" || socketActivated) return false;
-  return main?.active === "inactive" && main.result === "success" && main.invocation !== "";
+/** Only a service that may end stays up without a process (RemainAfterExit). */
+function hasEndedWell(main: UnitStatus | undefined): boolean {
+  return main?.active === "active" && main.sub === "exited";
 }
 
 function buildGeneration(build: LifeBuild): number | null {

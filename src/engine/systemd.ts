@@ -166,12 +166,15 @@ function startLimitSeconds({ schedule, restart }: ServiceSpec): number {
 /** How it starts, ends and is started again. */
 function life(spec: ServiceSpec): Directive[] {
   const isJob = spec.schedule !== "";
+  const mayEnd = spec.restart === "on-failure" && !isJob && !spec.socketActivated;
   const hasWatchdog = spec.watchdogMs > 0;
   const directives: Directive[] = [
     ["Type", isJob ? "oneshot" : hasWatchdog ? "notify" : "exec"],
     // A job that ended is over until its time comes; systemd knows no "always" for it.
     ["Restart", isJob && spec.restart === "always" ? "no" : spec.restart],
     ["RestartSec", String(RESTART_SECONDS)],
+    // systemd soon forgets a unit that is inactive, and how it ended.
+    ...(mayEnd ? [["RemainAfterExit", "yes"] as const] : []),
     ["TimeoutStartSec", isJob ? "infinity" : String(START_TIMEOUT_SECONDS)],
     ["TimeoutStopSec", String(STOP_TIMEOUT_SECONDS)],
     ["KillMode", "control-group"],

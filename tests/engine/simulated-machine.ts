@@ -19,7 +19,7 @@ import type { HealthCheck } from "../../src/schema/service.ts";
 import { nodeIdFrom } from "./specs.ts";
 
 /** How a version behaves once it runs. */
-export type Conduct = "well" | "unwell" | "crashes" | "cannot-be-built";
+export type Conduct = "well" | "unwell" | "crashes" | "ends" | "cannot-be-built";
 
 const AUTO_RESTART_MS = 2_000;
 const START_LIMIT = 5;
@@ -53,7 +53,8 @@ export class SimulatedMachine {
   states: [string, InstanceState | "stopped"][] = [];
   #loaded = new Map<string, string>();
   readonly #units = new Map<string, Unit>();
-  #starts = 0;
+  /** Units that were started, by whomever. */
+  startCount = 0;
   #life = 0;
 
   /** Whether the daemon has died since it was started. */
@@ -126,8 +127,16 @@ export class SimulatedMachine {
     for (const [name, unit] of this.#units) {
       if (unit.changeAtMs > this.nowMs) continue;
       if (unit.active === "active" && this.#conductOf(unit.text) === "crashes") this.#crash(unit);
+      else if (unit.sub === "running" && this.#conductOf(unit.text) === "ends")
+        this.#end(name, unit);
       else if (unit.sub === "auto-restart") this.#startUnit(name, unit.restartCount + 1);
     }
+  }
+
+  /** A unit that is inactive is forgotten. */
+  #end(name: string, unit: Unit): void {
+    if (unit.text.includes("RemainAfterExit=yes")) unit.sub = "exited";
+    else this.#units.delete(name);
   }
 
   #crash(unit: Unit): void {
@@ -141,8 +150,8 @@ export class SimulatedMachine {
   #startUnit(name: string, restartCount = 0): boolean {
     const text = this.#loaded.get(name);
     if (text === undefined) return false;
-    this.#starts += 1;
-    const invocation = this.#starts.toString(16).padStart(32, "0");
+    this.startCount += 1;
+    const invocation = this.startCount.toString(16).padStart(32, "0");
     const up = { active: "active", sub: "running", result: "success" } as const;
     this.#units.set(name, { ...up, text, restartCount, invocation, changeAtMs: this.nowMs + 500 });
     return true;

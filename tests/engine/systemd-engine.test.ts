@@ -122,6 +122,14 @@ describe("a service", () => {
     expect(node.machine.kept.get("web")).toEqual(["/nix/store/web-1"]);
   });
 
+  test("that may end and has is well, and is not started again", async () => {
+    const node = new Node();
+    node.deploy(1, "ends", { restart: "on-failure", health: null });
+    await node.pass(120_000);
+    expect(node.web).toMatchObject({ state: "healthy", generation: 1 });
+    expect(node.machine.startCount).toBe(1);
+  });
+
   test("that is withdrawn leaves no unit, no note and no path that is kept", async () => {
     const node = await nodeRunning(1);
     node.deployed.clear();

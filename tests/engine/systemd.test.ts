@@ -271,6 +271,17 @@ describe("what a service asks for", () => {
     expect(service({ watchdogMs: 1_500 }, "NotifyAccess")).toEqual(["main"]);
   });
 
+  it("that may end stays known to systemd when it has, unless something starts it anew", () => {
+    const mayEnd = { restart: "on-failure" } as const;
+    expect(service(mayEnd, "RemainAfterExit")).toEqual(["yes"]);
+    const others = [
+      {},
+      { ...mayEnd, schedule: "Mon..Fri 03:30 UTC" },
+      { ...mayEnd, socketActivated: true, ports: [{ port: 80, protocol: "tcp", name: "" }] },
+    ];
+    for (const other of others) expect(service(other, "RemainAfterExit")).toEqual([]);
+  });
+
   it("runs by a schedule, ends, and is not a failure of a limit that was meant for others", () => {
     const job = serviceSpec({ schedule: "Mon..Fri 03:30 UTC" });
     const timer = readUnit(compile(job).get("myco-web.timer")!);
@@ -488,6 +499,7 @@ const DIRECTIVES: Readonly<Record<string, readonly string[]>> = {
     "NotifyAccess",
     "PrivateNetwork",
     "PrivateUsers",
+    "RemainAfterExit",
     "Restart",
     "RestartSec",
     "Slice",
