@@ -35,7 +35,7 @@ mkdir -p /etc/systemd/system-generators
 for name in *; do ln -sf /dev/null /etc/systemd/system-generators/$name; done`;
 
 /** For a guest's shell: deploys the manifest on standard input; waits for a daemon that is not up. */
-const POST = `curl --silent --fail --max-time 90 --retry 60 --retry-delay 1 --retry-all-errors \\
+export const POST = `curl --silent --fail --max-time 90 --retry 60 --retry-delay 1 --retry-all-errors \\
   --unix-socket ${SOCKET} --header content-type:application/json --data-binary @- http://localhost/deploy`;
 
 /** What the deployed program says of itself. */
@@ -176,6 +176,13 @@ ${more}`,
   async runs(name: string): Promise<boolean> {
     const [status] = await this.machine.execute(`systemctl is-active --quiet myco-${name}.service`);
     return status === 0;
+  }
+
+  /** What the daemon's last start took, until it answered. */
+  async startSeconds(): Promise<number> {
+    const atMicroseconds = async (name: string): Promise<number> =>
+      Number(await this.machine.unitProperty("myco.service", `${name}TimestampMonotonic`));
+    return ((await atMicroseconds("ActiveEnter")) - (await atMicroseconds("InactiveExit"))) / 1e6;
   }
 
   /** Highest memory of the daemon's unit since it started, and how often the limit was met, killed included. */

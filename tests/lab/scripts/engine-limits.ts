@@ -1,17 +1,27 @@
-// One machine under pressure: services that take what they can, and a daemon that is killed again
-// and again in the middle of a rollout.
+// One machine under pressure: services that take what they can, a daemon that is killed again and
+// again in the middle of a rollout, and a full disk.
 
 import assert from "node:assert/strict";
-import { ClusterNode, FlakeRepository, serverManifest, serverProgram } from "../engine-guest.ts";
+import {
+  ClusterNode,
+  FlakeRepository,
+  POST,
+  serverManifest,
+  serverProgram,
+} from "../engine-guest.ts";
 import { labScript } from "../script.ts";
 
 const MIB = 1024 * 1024;
-const KILLS = 50;
-/** A kill comes at a moment drawn from this, in ms of the host's time: a rollout takes about as long. */
-const KILL_WITHIN_MS = 4_000;
+/** Of each two kills the first comes at a moment drawn from this, after a deployment … */
+const ROLLOUT_SECONDS = 8;
+/** … and the second at one of the start after it, which finds what the first has left. */
+const ROLLOUTS = 25;
 const SEED = 2026;
 /** Of the versions, one in so many is a flake that is built; the others are on the machine already. */
-const BUILT_EVERY = 10;
+const BUILT_EVERY = 5;
+/** So many daemons had begun a rollout when they were killed, or the kills mean little. */
+const BEGUN_MIN = 12;
+const RESERVE_MIB = 20;
 const PROGRAM = "/usr/local/lib/hello/server.py";
 
 /** Plain commands are confined like flakes are. A failed fork must not end the bomb. */
@@ -32,11 +42,36 @@ function plainManifest(version: string): object {
   return { ...plain, exec: "/usr/bin/python3", args: [PROGRAM], env: { VERSION: version } };
 }
 
+/** For the guest's shell: deploys VERSION of the manifest FILE, kills the daemon, and the next one too. */
+const ROLLOUT = `rollout() { # VERSION FILE SECONDS SECONDS
+  systemctl start myco.service
+  sed "s/@VERSION@/$1/" "$2" | ${POST} >/dev/null
+  sleep "$3"
+  kill_daemon
+  sleep "$4"
+  kill_daemon
+}
+kill_daemon() {
+  until systemctl kill --kill-whom=main --signal=KILL myco.service 2>/dev/null; do sleep 0.1; done
+}
+`;
+
+/** How many of the daemons that ran said that a rollout had begun. */
+const BEGUN = `journalctl -b --no-pager -o short -u myco | sed -n 's/.* myco\\[\\([0-9]*\\)\\].*"msg":"hello is start.*/\\1/p' | sort -u | wc -l`;
+
+/** Takes the last byte of the disk, without writing much. */
+const FILL_DISK = `mkdir /srv/full; n=0
+for size in 256M 16M 1M 64K 4K; do
+  while fallocate --length $size /srv/full/$((n += 1)) 2>/dev/null; do :; done
+done
+cat /dev/zero >/srv/full/rest 2>/dev/null || true`;
+
 export default labScript({
-  title: "one machine under pressure: hogs, fifty kills",
-  machines: { delta: { vlans: [1], clock: "instructions" } },
+  title: "one machine under pressure: hogs, fifty kills, a full disk",
+  machines: { delta: { vlans: [1] } },
   myco: true,
-  limitSeconds: 3000,
+  reuse: true,
+  limitSeconds: 1800,
   async test({ machines, subtest, note }) {
     const delta = new ClusterNode(machines.delta);
     const { machine } = delta;
@@ -56,20 +91,23 @@ export default labScript({
 
     await subtest("a fork bomb and a memory hog stay inside their limits", async () => {
       const limits = { memory: "48M", cpu: "20%" };
-      await delta.deploy({ name: "bomb", ...FORK_BOMB, tasks: TASKS_MAX, ...limits }, "--no-wait");
-      await delta.deploy({ name: "hog", ...MEMORY_HOG, ...limits }, "--no-wait");
+      const hogs = [
+        { name: "bomb", ...FORK_BOMB, tasks: TASKS_MAX, ...limits },
+        { name: "hog", ...MEMORY_HOG, ...limits },
+      ];
+      await delta.post({ services: hogs });
       const tasks = "cat /sys/fs/cgroup/$(systemctl show -P ControlGroup myco-bomb)/pids";
       await machine.waitUntilSucceeds(`test $(${tasks}.current) -ge ${TASKS_MAX - 5}`, 180);
       assert.equal(Number(await machine.succeed(`${tasks}.max`)), TASKS_MAX);
       await machine.waitUntilSucceeds("journalctl -u myco-hog | grep -iE 'oom|killed'", 180);
       assert.equal(await machine.unitProperty("myco.service", "NRestarts"), "0");
       assert.equal((await delta.ask("hello")).version, "1");
-      await machine.succeed("myco undeploy bomb hog");
+      for (const { name } of hogs) await delta.withdraw(name);
       await machine.waitUntilFails("systemctl cat myco-bomb.service >/dev/null 2>&1", 60);
     });
 
     await subtest(
-      `after ${KILLS} kills at random moments of rollouts it always converges`,
+      `after ${2 * ROLLOUTS} kills at random moments of rollouts it always converges`,
       async () => {
         let state = SEED;
         const random = (): number => {
@@ -77,13 +115,20 @@ export default labScript({
           return state / 2 ** 32;
         };
         const startMs = performance.now();
-        for (let kill = 0; kill < KILLS; kill += 1) {
-          const version = `k${kill}`;
-          const isBuilt = kill % BUILT_EVERY === 0;
-          if (isBuilt) await repository.commit(version, serverProgram(version));
-          await delta.post(isBuilt ? manifest : plainManifest(version));
-          await new Promise((resolve) => setTimeout(resolve, random() * KILL_WITHIN_MS));
-          await machine.succeed("systemctl kill --kill-whom=main --signal=KILL myco.service");
+        await delta.write("/srv/plain.json", JSON.stringify(plainManifest("@VERSION@")));
+        await delta.write("/srv/built.json", JSON.stringify(manifest));
+        const begunBefore = Number(await machine.succeed(BEGUN));
+        const startSeconds = await delta.startSeconds();
+        note(`a start takes ${startSeconds.toFixed(1)} s`);
+        for (let first = 0; first < ROLLOUTS; first += BUILT_EVERY) {
+          await repository.commit(`k${first}`, serverProgram(`k${first}`));
+          const rollouts = Array.from({ length: BUILT_EVERY }, (_, index) => {
+            const file = index === 0 ? "built" : "plain";
+            const moments = [random() * ROLLOUT_SECONDS, random() * startSeconds];
+            const seconds = moments.map((moment) => moment.toFixed(2)).join(" ");
+            return `rollout k${first + index} /srv/${file}.json ${seconds}\n`;
+          });
+          await machine.succeed(ROLLOUT + rollouts.join(""));
         }
         const { generation } = await delta.post(plainManifest("last"));
         await delta.waitForService(
@@ -100,9 +145,31 @@ export default labScript({
         );
         assert.equal(units.trim().split("\n").length, 1, `one unit:\n${units}`);
         await machine.succeed("myco audit verify");
-        note(`${KILLS} kills in ${Math.round((performance.now() - startMs) / 1000)} s`);
+        const begunCount = Number(await machine.succeed(BEGUN)) - begunBefore;
+        note(`${begunCount} daemons began a rollout`);
+        assert.ok(begunCount >= BEGUN_MIN);
+        note(`${2 * ROLLOUTS} kills in ${Math.round((performance.now() - startMs) / 1000)} s`);
       },
     );
+
+    await subtest("on a full disk it keeps its log, frees the reserve and recovers", async () => {
+      const reserve = "/var/lib/myco/reserve";
+      const isReserved = `test $(stat -c %s ${reserve}) -eq ${RESERVE_MIB * MIB}`;
+      await machine.succeed(
+        `sed -i 's/reserve: "0"/reserve: ${RESERVE_MIB}M/' /etc/myco/config.yaml && systemctl restart myco`,
+      );
+      await machine.waitUntilSucceeds(isReserved, 180);
+      await machine.succeed(FILL_DISK);
+      // What is acknowledged now must be there later.
+      await delta.post({ name: "late", exec: "/bin/sleep", args: ["100000"] });
+      await delta.waitForService("late", "is healthy", ({ healthy }) => healthy === 1);
+      await machine.fail(`test -e ${reserve}`);
+      await machine.succeed("rm -r /srv/full");
+      await machine.succeed("systemctl kill --kill-whom=main --signal=KILL myco.service");
+      await delta.waitForService("late", "is healthy", ({ healthy }) => healthy === 1);
+      await machine.waitUntilSucceeds(isReserved, 180);
+      await machine.succeed("myco health");
+    });
 
     await subtest("the daemon stayed inside 64 MB", async () => {
       const { peakBytes, limitMet, killed } = await delta.memory();
