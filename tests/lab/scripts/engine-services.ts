@@ -1,5 +1,5 @@
 // Services of every kind on a real systemd: checked by a command, at their times, started by a
-// connection, with a secret, on a port of the privileged, and where /etc cannot be written to.
+// connection, with a secret, on a port of the privileged, ended, and where /etc is read-only.
 
 import assert from "node:assert/strict";
 import type { ServiceAnswer } from "../../../src/api/contract.ts";
@@ -47,6 +47,7 @@ const KINDS = {
       ports: [LAZY_PORT],
       socketActivated: true,
     },
+    { name: "once", exec: "/bin/echo", args: ["done"], restart: "on-failure" },
     { name: "safe", exec: "/bin/sh", args: ["-c", TELL_SECRET], secrets: ["password"] },
     { name: "web", ...server, ports: [WEB_PORT], health: { http: "/health", interval: "5s" } },
   ],
@@ -70,13 +71,13 @@ export default labScript({
         await node.setUp();
         // All at once: each takes the emulated processor a second.
         await box.succeed(
-          "sed -i 's/kind: systemd/&, maxConcurrentStarts: 5/' /etc/myco/config.yaml",
+          "sed -i 's/kind: systemd/&, maxConcurrentStarts: 6/' /etc/myco/config.yaml",
         );
         await node.write(PROGRAM, serverProgram("plain"));
         await node.write(LAZY_PROGRAM, LAZY);
         await node.found();
         await node.post(KINDS);
-        for (const name of ["checked", "job", "lazy", "web"]) {
+        for (const name of ["checked", "job", "lazy", "once", "web"]) {
           await node.waitForService(name, "is well", isUp);
         }
         const { here } = await node.service("safe");
@@ -139,6 +140,11 @@ export default labScript({
         { timeoutSeconds: 120 },
       );
       assert.match(said, /it ran/);
+    });
+
+    await subtest("a program that may end and has is left alone", async () => {
+      await node.waitForService("once", "is well", isUp);
+      assert.equal((await journal("once")).match(/^done$/gm)?.length, 1);
     });
 
     await subtest("where /etc cannot be written to, units lie in /run", async () => {
