@@ -83,6 +83,8 @@ const LOOK_MS = 1_000;
 const CALM_LOOK_MS = 5_000;
 /** How often a service that is not up yet is probed, when its interval is longer. */
 const STARTING_PROBE_MS = 500;
+/** A daemon that has just come up has more to do than to score what it found. */
+const SCORE_AFTER_MS = 10_000;
 
 /** A service with what surrounds its state machine. */
 interface Seat {
@@ -92,7 +94,10 @@ interface Seat {
   /** No decision is taken by a look that began before. */
   lookFrom: number;
   watch: Watch | null;
+  /** Null: not told yet, or it cannot be. */
   exposure: number | null;
+  /** Whether the exposure of the units as they are was asked for. */
+  isScored: boolean;
   /** The last state that was told. */
   told: string;
 }
@@ -119,6 +124,8 @@ export class SystemdEngine implements Engine {
   #lookEnded = 0;
   #isLooking = false;
   #nextLookMs = Number.NEGATIVE_INFINITY;
+  #isScoring = false;
+  #scoreFromMs: number | null = null;
   #nowMs = 0;
   #onClosed: (() => void) | null = null;
 
@@ -175,6 +182,7 @@ export class SystemdEngine implements Engine {
       this.#keepWatch(seat);
       this.#tell(seat);
     }
+    this.#scoreNext();
   }
 
   /**
@@ -319,13 +327,27 @@ export class SystemdEngine implements Engine {
     }
     seat.life = saved(seat.life, note);
     this.#keepPaths(name, note);
-    if (wentLive) void this.#score(seat);
     return { ok: true };
   }
 
-  /** Once it is live: systemd-analyze takes seconds on a small machine, and nothing waits for it. */
+  /** Of one that is well, one after the other: systemd-analyze takes seconds on a small machine. */
+  #scoreNext(): void {
+    this.#scoreFromMs ??= this.#nowMs + SCORE_AFTER_MS;
+    if (this.#isScoring || this.#nowMs < this.#scoreFromMs) return;
+    for (const seat of this.#seats.values()) {
+      if (seat.isScored || !seat.told.startsWith("healthy")) continue;
+      void this.#score(seat);
+      return;
+    }
+  }
+
   async #score(seat: Seat): Promise<void> {
-    seat.exposure = await this.#options.manager.exposure(serviceUnit(seat.life.name));
+    this.#isScoring = true;
+    seat.isScored = true;
+    const exposure = await this.#options.manager.exposure(serviceUnit(seat.life.name));
+    this.#isScoring = false;
+    // Written anew meanwhile, it is scored anew.
+    if (seat.isScored) seat.exposure = exposure;
   }
 
   #forget(seat: Seat): void {
@@ -377,6 +399,7 @@ export class SystemdEngine implements Engine {
         [...files.keys()].filter((file) => own.includes(file)),
       );
       seat.exposure = null;
+      seat.isScored = false;
     }
     return outcome;
   }
@@ -483,7 +506,7 @@ export class SystemdEngine implements Engine {
 }
 
 function newSeat(life: Life): Seat {
-  return { life, busy: null, lookFrom: 0, watch: null, exposure: null, told: "" };
+  return { life, busy: null, lookFrom: 0, watch: null, exposure: null, isScored: false, told: "" };
 }
 
 function newWatch(invocation: string, check: HealthCheck, nowMs: number): Watch {

@@ -114,12 +114,22 @@ describe("a service", () => {
       generation: 1,
       lock: "lock1",
       storePath: "/nix/store/web-1",
-      exposure: 1.2,
       next: null,
       rolledBackFrom: null,
     });
     expect(node.machine.live).toEqual(["/nix/store/web-1"]);
     expect(node.machine.kept.get("web")).toEqual(["/nix/store/web-1"]);
+  });
+
+  test("is scored by its exposure, by a daemon that only found it running too", async () => {
+    const node = await nodeRunning(1);
+    await node.pass(2_000);
+    expect(node.web?.exposure).toBe(1.2);
+    node.restart();
+    await node.pass(1_000);
+    expect(node.web).toMatchObject({ state: "healthy", exposure: null });
+    await node.pass(12_000);
+    expect(node.web?.exposure).toBe(1.2);
   });
 
   test("that may end and has is well, and is not started again", async () => {
