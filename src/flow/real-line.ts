@@ -315,6 +315,8 @@ export class RealLine implements FlowLine {
     readBackKbit: number | null,
     error: string | null,
   ): void {
+    // What the stop broke off was not refused.
+    if (this.#phase === "stopped") return;
     const atMs = this.#nowMs();
     const outcome = { requestedKbit, readBackKbit, error };
     this.#events.onInput({ kind: "applied", atMs, direction, ...outcome });

@@ -123,6 +123,16 @@ describe("a line in active mode", () => {
     ]);
   });
 
+  it("tells of no refusal when a change is broken off by the stop", async () => {
+    const scene = await Scene.started();
+    await scene.run(1);
+    scene.inputs.length = 0;
+    scene.kernel.tcIsStuck = true;
+    scene.line.carryOut({ kind: "set-rate", direction: "upload", rateKbit: 5_000 });
+    await scene.line.stop();
+    expect(scene.applied()).toEqual([]);
+  });
+
   it("leaves out what a late tc has not said, and waits for no more of it", async () => {
     const scene = await Scene.started();
     await scene.run(1);
