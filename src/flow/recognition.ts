@@ -10,7 +10,7 @@ import { connectionText, otherSide } from "./flow-key.ts";
 import type { FlowKey, FlowVerdict } from "./interface.ts";
 import { LiveTap, type TapSource } from "./live-tap.ts";
 import type { Catalog } from "./persona/catalog.ts";
-import type { DeclaredServices } from "./persona/classifier.ts";
+import { byRule, type DeclaredServices } from "./persona/classifier.ts";
 import { DevicePersonas } from "./persona/device.ts";
 import { FlowRecognizer } from "./persona/recognizer.ts";
 import type { PersonaRules } from "./persona/rules.ts";
@@ -69,6 +69,8 @@ export class Recognition {
   #recognizer: FlowRecognizer;
   #tap: LiveTap | null = null;
   #conntrackWasMissing = false;
+  /** Of the rules that all flows were held against. */
+  #rulesRevision = 0;
 
   constructor(ports: RecognitionPorts, options: RecognitionOptions) {
     this.#ports = ports;
@@ -94,6 +96,7 @@ export class Recognition {
   }
 
   tick(nowMs: number): void {
+    if (this.#options.rules.revision !== this.#rulesRevision) this.#holdAgainstRules(nowMs);
     this.#marks?.tick(nowMs);
     this.#tap?.tick(nowMs);
     if (this.#conntrack.tick(nowMs)) this.#count(nowMs);
@@ -231,6 +234,20 @@ export class Recognition {
   #mark(flow: RecognisedFlow, nowMs: number): void {
     flow.dscp = dscpOfPersona(flow.verdict.persona, this.#settings.persona.treatment);
     this.#marks?.set(flow.key, flow.dscp, nowMs);
+  }
+
+  /** A new rule counts at once for flows that are known: of a long one no packet may be heard again. */
+  #holdAgainstRules(nowMs: number): void {
+    const { rules } = this.#options;
+    this.#rulesRevision = rules.revision;
+    for (const flow of this.#flows.values()) {
+      const { key, mac: clientMac, verdict } = flow;
+      const names = { serverName: verdict.hostname, dnsName: null, siblingName: null };
+      const persona = rules.personaOf({ key, clientMac, ...names }, verdict.service);
+      if (persona === null) continue;
+      flow.verdict = byRule(verdict, persona);
+      this.#mark(flow, nowMs);
+    }
   }
 
   /** The connection table has been read whole. */

@@ -94,6 +94,22 @@ describe("recognition", () => {
     expect(scene.recognition.flows(10)[0]?.dscp).toBe(8);
   });
 
+  it("marks by a new rule what it has recognised before, though no packet is heard again", async () => {
+    const scene = new Scene();
+    await scene.run(2);
+    scene.talk();
+    await scene.run(2);
+    scene.rules.add({ persona: "gaming", port: `udp/${GAME_PORT}` });
+    await scene.run(2);
+    scene.rules.add({ persona: "voip", device: HOST.address.join("."), port: `udp/${GAME_PORT}` });
+    await scene.run(2);
+    expect(scene.marksOf("mark_cs4")).toHaveLength(1);
+    expect(scene.marksOf("mark_ef")).toHaveLength(1);
+    const [flow] = scene.recognition.flows(10);
+    expect(flow).toMatchObject({ persona: "voip", confidence: 1 });
+    expect(flow?.signals.filter((signal) => signal === "rule")).toHaveLength(1);
+  });
+
   it("believes the kernel about who asked, and counts what it counted", async () => {
     const scene = new Scene();
     scene.rules.add({ persona: "gaming", port: `udp/${GAME_PORT}` });

@@ -88,7 +88,7 @@ export class Classifier {
   /** A rule or a declaration says the persona; the service stays what the wire tells. */
   #overrule(verdict: FlowVerdict, flow: FlowFeatures): FlowVerdict {
     const ruled = this.#rules.personaOf(flow, verdict.service);
-    if (ruled !== null) return overruled(verdict, ruled, "rule", RULE_CONFIDENCE);
+    if (ruled !== null) return byRule(verdict, ruled);
     const { protocol, client, clientPort, server, serverPort } = verdict.key;
     const declared =
       this.#declared.personaAt(protocol, server, serverPort) ??
@@ -225,6 +225,12 @@ function fromHit(signal: Signal, hit: CatalogHit, trust: number): Evidence {
 function forTransport(hit: CatalogHit, { key, application }: FlowFeatures): CatalogHit {
   const isMedia = key.protocol === UDP && application !== "quic" && hit.realtime !== null;
   return isMedia ? { ...hit, service: hit.realtime! } : hit;
+}
+
+/** The verdict as a rule has it, whatever said its persona before. */
+export function byRule(verdict: FlowVerdict, persona: Persona): FlowVerdict {
+  const signals = verdict.signals.filter((signal) => signal !== "rule");
+  return overruled({ ...verdict, signals }, persona, "rule", RULE_CONFIDENCE);
 }
 
 function overruled(

@@ -76,10 +76,22 @@ interface ReadyRule {
   readonly conditions: number;
 }
 
+/** What a rule looks at. */
+export type RuledFlow = Pick<
+  FlowFeatures,
+  "key" | "clientMac" | "serverName" | "dnsName" | "siblingName"
+>;
+
 export class PersonaRules {
   /** In the order they are asked. */
   #ready: ReadyRule[] = [];
   #nextId = 1;
+  #revision = 0;
+
+  /** Another one whenever the rules are others. */
+  get revision(): number {
+    return this.#revision;
+  }
 
   /** Oldest first. */
   list(): NumberedRule[] {
@@ -98,6 +110,7 @@ export class PersonaRules {
     }
     const rule = { id: this.#nextId, ...readRule(value) };
     this.#nextId += 1;
+    this.#revision += 1;
     this.#put(rule);
     return rule;
   }
@@ -110,6 +123,7 @@ export class PersonaRules {
       throw new PersonaRuleError("ERR_NO_PERSONA_RULE", message);
     }
     this.#ready = this.#ready.filter((each) => each !== found);
+    this.#revision += 1;
     return found.rule;
   }
 
@@ -125,12 +139,13 @@ export class PersonaRules {
     }
     const rules = values.map((value, index) => readNumbered(value, index + 1));
     this.#ready = [];
+    this.#revision += 1;
     this.#nextId = 1 + Math.max(0, ...rules.map(({ id }) => id));
     for (const rule of rules) this.#put(rule);
   }
 
   /** The persona a rule gives to a flow, or null. @param service what the wire says it is */
-  personaOf(flow: FlowFeatures, service: Service): Persona | null {
+  personaOf(flow: RuledFlow, service: Service): Persona | null {
     if (this.#ready.length === 0) return null;
     const found = this.#ready.find((ready) => applies(ready, flow, service));
     return found?.rule.persona ?? null;
@@ -178,25 +193,25 @@ function canonicalDevice(device: string): string {
   return bytes === null ? device : formatIpv6(bytes);
 }
 
-function applies({ rule, ports }: ReadyRule, flow: FlowFeatures, service: Service): boolean {
+function applies({ rule, ports }: ReadyRule, flow: RuledFlow, service: Service): boolean {
   if (rule.service !== null && rule.service !== service) return false;
   if (ports !== null && !isOnPorts(ports, flow)) return false;
   if (rule.device !== null && !isDeviceOf(rule.device, flow)) return false;
   return rule.name === null || isNamed(rule.name, flow);
 }
 
-function isOnPorts({ protocol, first, last }: PortRange, { key }: FlowFeatures): boolean {
+function isOnPorts({ protocol, first, last }: PortRange, { key }: RuledFlow): boolean {
   if (key.protocol !== protocol) return false;
   const holds = (port: number) => port >= first && port <= last;
   return holds(key.serverPort) || holds(key.clientPort);
 }
 
 /** Either side: a game's host or a server in the house is its own flow's server. */
-function isDeviceOf(device: string, { key, clientMac }: FlowFeatures): boolean {
+function isDeviceOf(device: string, { key, clientMac }: RuledFlow): boolean {
   return device === clientMac || device === key.client || device === key.server;
 }
 
-function isNamed(name: string, { serverName, dnsName, siblingName }: FlowFeatures): boolean {
+function isNamed(name: string, { serverName, dnsName, siblingName }: RuledFlow): boolean {
   const shown = serverName ?? dnsName ?? siblingName;
   return shown !== null && (shown === name || shown.endsWith(`.${name}`));
 }
