@@ -13,7 +13,7 @@ import type { Catalog } from "./persona/catalog.ts";
 import { byRule, type DeclaredServices } from "./persona/classifier.ts";
 import { DevicePersonas } from "./persona/device.ts";
 import { FlowRecognizer } from "./persona/recognizer.ts";
-import type { PersonaRules } from "./persona/rules.ts";
+import { type PersonaRules, shownName } from "./persona/rules.ts";
 import { loadCatalog } from "./persona/shipped-catalog.ts";
 import type { Children, LoopClock, QuicCrypto, SystemFiles } from "./ports.ts";
 import { ConntrackTable } from "./sense/conntrack.ts";
@@ -45,6 +45,8 @@ interface RecognisedFlow {
   dscp: DscpName;
   /** Its device's hardware address, or null. */
   mac: string | null;
+  /** Its server's name, as rules go by it, or null. */
+  serverName: string | null;
   uploadBytes: number;
   downloadBytes: number;
   /** Counted to its device's persona. */
@@ -205,6 +207,7 @@ export class Recognition {
     const nowMs = this.#ports.clock.nowMs();
     const flow = this.#take(verdict);
     flow.mac = features.clientMac ?? flow.mac;
+    flow.serverName = shownName(features);
     const isNew = flow.verdict !== verdict || flow.lastSeenMs === 0;
     flow.verdict = verdict;
     flow.lastSeenMs = nowMs;
@@ -241,9 +244,9 @@ export class Recognition {
     const { rules } = this.#options;
     this.#rulesRevision = rules.revision;
     for (const flow of this.#flows.values()) {
-      const { key, mac: clientMac, verdict } = flow;
-      const names = { serverName: verdict.hostname, dnsName: null, siblingName: null };
-      const persona = rules.personaOf({ key, clientMac, ...names }, verdict.service);
+      const { key, mac: clientMac, serverName, verdict } = flow;
+      const shown = { key, clientMac, serverName, dnsName: null, siblingName: null };
+      const persona = rules.personaOf(shown, verdict.service);
       if (persona === null) continue;
       flow.verdict = byRule(verdict, persona);
       this.#mark(flow, nowMs);
@@ -308,6 +311,7 @@ function newFlow(verdict: FlowVerdict): RecognisedFlow {
     verdict,
     dscp: "cs0",
     mac: null,
+    serverName: null,
     uploadBytes: 0,
     downloadBytes: 0,
     countedBytes: 0,

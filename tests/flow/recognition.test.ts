@@ -8,7 +8,7 @@ import { SeededRandom } from "../../src/kernel/random.ts";
 import { type FlowSettings, readFlowSettings } from "../../src/schema/flow-settings.ts";
 import { FakeKernel } from "./fake-kernel.ts";
 import { HandClock } from "./fakes.ts";
-import { CLIENT, captureOf, SERVER, udp } from "./packets.ts";
+import { ascii, CLIENT, captureOf, SERVER, udp } from "./packets.ts";
 
 const GAME_PORT = 5_203;
 const HOST = { ...CLIENT, port: 26_384 };
@@ -108,6 +108,36 @@ describe("recognition", () => {
     const [flow] = scene.recognition.flows(10);
     expect(flow).toMatchObject({ persona: "voip", confidence: 1 });
     expect(flow?.signals.filter((signal) => signal === "rule")).toHaveLength(1);
+  });
+
+  it("takes no question for a name to be that name's own traffic when a rule comes", async () => {
+    const scene = new Scene();
+    await scene.run(2);
+    const question = [
+      0,
+      7,
+      1,
+      0,
+      0,
+      1,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      7,
+      ...ascii("example"),
+      3,
+      ...ascii("org"),
+    ];
+    const packet = udp(HOST, { ...SERVER, port: 53 }, [...question, 0, 0, 1, 0, 1]);
+    scene.kernel.newest.events.onBytes?.(captureOf([packet]));
+    await scene.run(2);
+    expect(scene.recognition.flows(10)).toMatchObject([{ hostname: "example.org" }]);
+    scene.rules.add({ persona: "bulk", name: "example.org" });
+    await scene.run(2);
+    expect(scene.recognition.flows(10)).toMatchObject([{ persona: "system" }]);
   });
 
   it("believes the kernel about who asked, and counts what it counted", async () => {

@@ -211,7 +211,16 @@ function isDeviceOf(device: string, { key, clientMac }: RuledFlow): boolean {
   return device === clientMac || device === key.client || device === key.server;
 }
 
-function isNamed(name: string, { serverName, dnsName, siblingName }: RuledFlow): boolean {
-  const shown = serverName ?? dnsName ?? siblingName;
+/** The server's name that rules go by, or null. What a question for names asks for is none. */
+export function shownName({
+  serverName,
+  dnsName,
+  siblingName,
+}: Pick<RuledFlow, "serverName" | "dnsName" | "siblingName">): string | null {
+  return serverName ?? dnsName ?? siblingName;
+}
+
+function isNamed(name: string, flow: RuledFlow): boolean {
+  const shown = shownName(flow);
   return shown !== null && (shown === name || shown.endsWith(`.${name}`));
 }
